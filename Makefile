@@ -1,0 +1,53 @@
+# Every target sets up .venv from the locked, hashed requirements by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= demo-output
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help demo test test-slow check bench beijing lock clean system-deps
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/'
+
+$(READY): requirements.lock pyproject.toml hatch_build.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)  ## synthetic city of 20,000 enterprises through the whole loop, result in $(OUT)
+	$(BIN)/credit-tier demo $(OUT)
+
+test: $(READY)  ## all tests but the long suites
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)  ## the long suites
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)  ## everything CI checks: format, lint, types, layers, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/credit-tier content lint
+	$(BIN)/python -m pytest -m "not slow"
+
+bench: $(READY)  ## benchmarks: sizes, medians and ratios
+	$(BIN)/python -m benchmarks
+
+DATA ?= ../shared/data/cn_beijing_inspections
+beijing: $(READY)  ## the real Beijing inspections, DATA=folder
+	BIN=$(BIN) DATA=$(DATA) sh examples/beijing/run.sh
+
+lock:  ## resolve requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
+
+system-deps:  ## Debian packages that some tests use; nothing needed yet
+	@true
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

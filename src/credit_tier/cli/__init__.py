@@ -1,0 +1,1 @@
+"""Typer shell over the doors; heavy libraries are imported inside commands."""

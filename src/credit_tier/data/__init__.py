@@ -1,0 +1,1 @@
+"""Contracts, ingestion, the lake and the synthetic city."""

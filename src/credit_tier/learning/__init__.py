@@ -1,0 +1,1 @@
+"""Training, calibration, scorecard, evaluation, bundle and tracking of models."""

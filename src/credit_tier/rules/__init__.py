@@ -1,0 +1,1 @@
+"""Law as dated data: rule packs, their resolution and evaluation."""

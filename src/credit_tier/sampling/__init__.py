@@ -1,0 +1,1 @@
+"""Verifiable draws: frame, tickets, selection, record; imports nothing, so that the verifier runs alone."""

@@ -1,0 +1,1 @@
+"""Pydantic specs of the content rooms."""

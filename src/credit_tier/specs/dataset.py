@@ -1,0 +1,142 @@
+"""Data contract of one source table: `data_schemas/<table>.yaml`."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from credit_tier.content import FileSpec, Flag, Spec
+
+ColumnType = Literal["uscc", "text", "code", "integer", "number", "money", "boolean", "date"]
+"""`code` is a text out of a vocabulary; `money` is kept as integer fen; `date` becomes a day number in the lake."""
+
+NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+RESERVED = {"enterprise_no", "record_id", "event_day", "known_day", "superseded_day", "as_of", "as_of_day"}
+
+
+class Column(Spec):
+    """One column: type, meaning, unit, limits and the headers under which departments send it."""
+
+    type: ColumnType
+    title_zh: str
+    title_en: str = ""
+    nullable: Flag = False
+    unit: str | None = None
+    """For `money` the unit of the source when a file does not say it: 元 or 万元."""
+    vocabulary: dict[str, str] | None = None
+    """For `code`: allowed value to Chinese meaning; without it any text of up to 60 characters is taken."""
+    minimum: int | None = None
+    maximum: int | None = None
+    pattern: str | None = None
+    sensitivity: Literal["public", "internal", "personal"] = "internal"
+    aliases: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.vocabulary is not None and self.type != "code":
+            raise ValueError("only a code column has a vocabulary")
+        if self.type == "money" and self.unit not in {"元", "万元"}:
+            raise ValueError("a money column needs unit: 元 or unit: 万元")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError("the pattern is not a regular expression") from error
+        return self
+
+
+class RecordId(Spec):
+    """Identity of a record across its versions: one column, or the digest of several."""
+
+    column: str | None = None
+    of: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.column is None) == (not self.of):
+            raise ValueError("give either column: NAME or of: [NAMES]")
+        return self
+
+
+class KnownAt(Spec):
+    """When this authority could first use a record; stated, never derived silently."""
+
+    column: str | None = None
+    """Date column that says it."""
+    delay_days: int = Field(default=0, ge=0)
+    """Days added to the column, for registers that publish with a known delay."""
+    fixed: date | None = None
+    """One date for the whole table, for undated facts that never change."""
+    reason: str = ""
+    """Why this is right; compulsory unless the column itself is the day of receipt."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.column is None) == (self.fixed is None):
+            raise ValueError("give either column: NAME or fixed: DATE")
+        if self.fixed is not None and not self.reason:
+            raise ValueError("a fixed known_at needs a reason")
+        return self
+
+
+class DatasetSpec(FileSpec):
+    """One source table."""
+
+    table: str
+    title_zh: str
+    title_en: str = ""
+    kind: Literal["entity", "event", "snapshot"]
+    """`entity` is the register: one record per subject. `event` happens on a day. `snapshot` is a state on a day."""
+    key: str
+    """Column that names the subject."""
+    record_id: RecordId
+    event_on: str | None = None
+    """Date column of the business event; compulsory for events and snapshots."""
+    known_at: KnownAt
+    columns: dict[str, Column]
+    source: str
+    legal_basis: str
+    cadence: str = ""
+
+    @field_validator("columns")
+    @classmethod
+    def _names(cls, columns: dict[str, Column]) -> dict[str, Column]:
+        for name in columns:
+            if not NAME.match(name) or name in RESERVED:
+                raise ValueError(
+                    f"'{name}' cannot be a column name: use lower-case letters, digits and _, and none of {', '.join(sorted(RESERVED))}"
+                )
+        seen: dict[str, str] = {}
+        for name, column in columns.items():
+            for header in (name, *column.aliases):
+                if header in seen and seen[header] != name:
+                    raise ValueError(f"the header '{header}' stands for both {seen[header]} and {name}")
+                seen[header] = name
+        return columns
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        for role, name in (
+            ("key", self.key),
+            ("event_on", self.event_on),
+            ("known_at", self.known_at.column),
+            ("record_id", self.record_id.column),
+        ):
+            if name is not None and name not in self.columns:
+                raise ValueError(f"{role} names '{name}', which is no column of {self.table}")
+        for name in self.record_id.of:
+            if name not in self.columns:
+                raise ValueError(f"record_id names '{name}', which is no column of {self.table}")
+        if self.kind != "entity" and self.event_on is None:
+            raise ValueError("an event or snapshot table needs event_on")
+        for role, name in (("event_on", self.event_on), ("known_at", self.known_at.column)):
+            if name is not None and (self.columns[name].type != "date" or self.columns[name].nullable):
+                raise ValueError(f"{role} must be a date column that is never empty")
+        if self.columns[self.key].nullable:
+            raise ValueError("the key column cannot be empty")
+        if self.columns[self.key].type not in {"uscc", "text", "integer"}:
+            raise ValueError("the key column is of type uscc, text or integer")
+        return self

@@ -1,0 +1,160 @@
+"""Model declaration: `models/<model>/model.yaml`, and the risk-class policy `pipelines/tiers.yaml`."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from credit_tier.content import FileSpec, Flag, Spec
+from credit_tier.specs.condition import Condition
+
+
+class GridCohort(Spec):
+    """Every subject of the register at regular dates."""
+
+    kind: Literal["grid"]
+    every_months: int = Field(ge=1, le=12)
+    first: date
+    """First as_of; the following ones run to the data cut-off."""
+    where: tuple[Condition, ...] = ()
+    """Conditions on the subject's record in the register, visible at as_of."""
+
+
+class EventCohort(Spec):
+    """One row per subject and day on which records of a table happened, with what was planned before that day."""
+
+    kind: Literal["events"]
+    source: str
+    where: tuple[Condition, ...] = ()
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """Spine attribute -> column of the source that is known before the day (the kind of check planned).
+    If several records of a day differ, the smallest value in text order is taken."""
+
+
+class Label(Spec):
+    """The outcome to predict.
+
+    A row is observed if at least one record meets `where` in [as_of, as_of + window_days); it is positive if one of them meets
+    `positive` too. A row is mature if as_of + window_days + delay_days <= the data cut-off; only mature, observed rows have a label.
+    The version of a record that counts is the one known before as_of + window_days + delay_days.
+    """
+
+    title_zh: str
+    title_en: str = ""
+    source: str
+    where: tuple[Condition, ...] = ()
+    positive: tuple[Condition, ...]
+    window_days: int = Field(ge=1)
+    delay_days: int = Field(ge=0)
+
+
+class Split(Spec):
+    """Train, calibration and test by as_of, in this order in time, with a gap of one label window between them.
+
+    Either absolute dates or days counted back from the last mature as_of.
+    """
+
+    train_from: date | None = None
+    calibrate_from: date | None = None
+    test_from: date | None = None
+    test_until: date | None = None
+    calibrate_days: int | None = Field(default=None, ge=1)
+    test_days: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        absolute = self.calibrate_from is not None and self.test_from is not None
+        relative = self.calibrate_days is not None and self.test_days is not None
+        if absolute == relative:
+            raise ValueError("give calibrate_from and test_from, or calibrate_days and test_days")
+        if self.calibrate_from and self.test_from and self.calibrate_from >= self.test_from:
+            raise ValueError("calibrate_from lies before test_from")
+        return self
+
+
+class Points(Spec):
+    """Scaling of the calibrated log-odds to points: `points` at odds `odds` (safe : risky), doubling every `double_odds` points."""
+
+    points: int = 600
+    odds: Annotated[float, Field(gt=0)] = 20.0
+    double_odds: Annotated[float, Field(gt=0)] = 50.0
+
+
+class Trees(Spec):
+    """LightGBM settings; everything not named here is fixed by the trainer (deterministic, no resampling of classes)."""
+
+    rounds: int = Field(default=200, ge=1, le=5000)
+    leaves: int = Field(default=4, ge=2, le=256)
+    depth: int = Field(default=8, ge=1, le=8)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    min_rows_in_leaf: int = Field(default=50, ge=1)
+    l2: float = Field(default=1.0, ge=0)
+    feature_fraction: float = Field(default=1.0, gt=0, le=1)
+    row_fraction: float = Field(default=1.0, gt=0, le=1)
+    early_stopping_rounds: int | None = Field(default=None, ge=1)
+    """Stop when the calibration part has not improved for so many rounds."""
+    monotone: Flag = True
+    confine: Flag = True
+    """Confine every tree to one dimension, so that dimension contributions are exact sums."""
+
+
+class Gates(Spec):
+    """What a model must reach on the test part before it may be given the alias `challenger`."""
+
+    min_auc: float | None = None
+    max_brier_ratio: float | None = None
+    """Brier score divided by that of the constant test-period rate."""
+    not_below_yardstick: Flag = True
+
+
+class ModelSpec(FileSpec):
+    """One model."""
+
+    model: str
+    title_zh: str
+    title_en: str = ""
+    purpose: str
+    legal_basis: str
+    cohort: Annotated[GridCohort | EventCohort, Field(discriminator="kind")]
+    label: Label
+    features: tuple[str, ...] | None = None
+    """Ids of the catalogue; None means all."""
+    split: Split
+    trees: Trees = Trees()
+    calibration: Literal["platt", "none"] = "platt"
+    """`platt` is affine in the log-odds, so that dimension contributions stay exact sums after calibration."""
+    points: Points = Points()
+    gates: Gates = Gates()
+
+
+class Tier(Spec):
+    """One risk class and the probability from which it applies."""
+
+    tier: Literal["A", "B", "C", "D"]
+    from_probability: float | None = Field(default=None, ge=0, le=1)
+    from_quantile: float | None = Field(default=None, ge=0, le=1)
+
+
+class TiersSpec(FileSpec):
+    """Risk-class policy: cuts, monotone in probability; a tie at a cut belongs to the higher class."""
+
+    title_zh: str
+    model: str
+    cuts_by: Literal["probability", "quantile"]
+    """`quantile`: a class starts at that share of enterprises ordered by rising probability."""
+    tiers: tuple[Tier, ...]
+    reference: str
+    verified: Flag
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if [item.tier for item in self.tiers] != ["A", "B", "C", "D"]:
+            raise ValueError("tiers lists A, B, C, D in this order")
+        name = f"from_{self.cuts_by}"
+        cuts = [getattr(item, name) for item in self.tiers]
+        if any(cut is None for cut in cuts) or cuts[0] != 0 or any(a >= b for a, b in pairwise(cuts)):
+            raise ValueError(f"each tier needs {name}, from 0 upwards, strictly rising")
+        return self
