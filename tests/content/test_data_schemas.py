@@ -1,0 +1,158 @@
+"""The shipped data contracts: sound, complete, Chinese, and in line with the official vocabularies."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from credit_tier.content import Content
+from credit_tier.specs.dataset import DatasetSpec
+
+TABLES = (
+    "abnormal_listings",
+    "annual_reports",
+    "complaints",
+    "enterprises",
+    "inspections",
+    "judgments",
+    "penalties",
+    "tax_arrears",
+)
+CATALOG = Path(__file__).resolve().parents[2] / "../shared/data/cn_double_publicity_fields/field_catalog.csv"
+HAN = re.compile(r"[一-鿿]")
+
+
+def _spec(table: str) -> DatasetSpec:
+    return Content.resolve().load("data_schemas", f"{table}.yaml", DatasetSpec)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_contract_loads_and_names_itself(table: str) -> None:
+    """A contract's file name and table name agree, so that a delivery file finds its contract."""
+    assert _spec(table).table == table
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_has_a_chinese_title_and_a_department_header(table: str) -> None:
+    """A clerk meets Chinese titles, and the headers departments really use are known."""
+    spec = _spec(table)
+    assert HAN.search(spec.title_zh)
+    for name, column in spec.columns.items():
+        assert HAN.search(column.title_zh), name
+        assert any(HAN.search(alias) for alias in column.aliases), name
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_knowledge_time_is_the_day_of_receipt(table: str) -> None:
+    """No table derives when a record was known from when it happened."""
+    spec = _spec(table)
+    assert spec.known_at.column == "received_on"
+    assert spec.known_at.delay_days == 0
+    assert spec.event_on != "received_on"
+
+
+def test_penalties_take_the_official_export_headers() -> None:
+    """A file with the headers of the 2019 double publicity layout needs no renaming; its personal fields have no place."""
+    columns = _spec("penalties").columns
+    expected = {
+        "penalty_no": "CF_WSH",
+        "uscc": "CF_XDR_SHXYM",
+        "decided_on": "CF_JDRQ",
+        "kinds": "CF_CFLB",
+        "fine": "CF_NR_FK",
+        "authority": "CF_CFJG",
+    }
+    assert {name: code for name, code in expected.items() if code in columns[name].aliases} == expected
+    assert columns["fine"].unit == "万元"
+    assert list(columns) == [
+        "penalty_no",
+        "uscc",
+        "decided_on",
+        "published_on",
+        "kinds",
+        "procedure",
+        "domain",
+        "fine",
+        "authority",
+        "duty_fulfilled_on",
+        "commitment_on",
+        "repaired_on",
+        "received_on",
+    ]
+
+
+@pytest.mark.skipif(not CATALOG.is_file(), reason="the field catalogue is not on this machine")
+def test_official_codes_carry_their_official_names_and_no_personal_field_is_taken() -> None:
+    """Each CF_ alias stands beside the Chinese name of the catalogue, and no field that may hold personal data is read."""
+    with CATALOG.open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["layout"] == "penalty_2019"]
+    names = {row["code"]: row["name_zh"] for row in rows}
+    personal = {row["code"] for row in rows if row["may_hold_personal_data"] == "1"}
+    seen = 0
+    for column in _spec("penalties").columns.values():
+        for code in (alias for alias in column.aliases if alias.startswith("CF_")):
+            assert names[code] in column.aliases
+            assert code not in personal
+            seen += 1
+    assert seen == 6
+
+
+@pytest.mark.parametrize(
+    ("kinds", "taken"),
+    [
+        ("fine", True),
+        ("warning;fine", True),
+        ("confiscate_gains;fine;order_suspension", True),
+        ("fine;", False),
+        ("fine,warning", False),
+        ("罚款", False),
+        ("", False),
+        ("bad_fine", False),
+    ],
+)
+def test_kinds_are_joined_words_of_article_9(kinds: str, *, taken: bool) -> None:
+    """A penalty names one or more kinds of the law, joined by semicolons, and nothing else."""
+    pattern = _spec("penalties").columns["kinds"].pattern
+    assert pattern is not None
+    assert bool(re.search(pattern, kinds)) is taken
+
+
+def test_codes_follow_the_national_lists() -> None:
+    """Twenty sections, 97 divisions, eleven areas of the city; every division belongs to exactly one section."""
+    columns = _spec("enterprises").columns
+    sections, divisions = columns["industry_section"].vocabulary, columns["industry_division"].vocabulary
+    districts = columns["district"].vocabulary
+    assert sections is not None
+    assert divisions is not None
+    assert districts is not None
+    assert list(sections) == list("ABCDEFGHIJKLMNOPQRST")
+    assert list(divisions) == [f"{number:02d}" for number in range(1, 98)]
+    assert all(re.fullmatch(r"3205\d\d", code) for code in districts)
+    assert _spec("inspections").columns["district"].vocabulary == districts
+
+
+def test_inspection_results_are_the_nine_of_the_market_regulator() -> None:
+    """The result vocabulary is the national one, word for word."""
+    vocabulary = _spec("inspections").columns["result"].vocabulary
+    assert vocabulary is not None
+    assert list(vocabulary.values()) == [
+        "未发现问题",
+        "未按规定公示年报",
+        "未按规定公示其他应公示信息",
+        "公示信息隐瞒真实情况、弄虚作假",
+        "通过登记的住所无法联系",
+        "发现问题已责令改正",
+        "不配合检查情节严重",
+        "发现问题待后续处理",
+        "未发现开展本次抽查涉及的经营活动",
+    ]
+
+
+def test_slices_say_that_they_are_no_features() -> None:
+    """Ownership and size say in their own title that they may only slice an assessment."""
+    columns = _spec("enterprises").columns
+    for name in ("ownership", "size_class"):
+        assert "不得作为特征" in columns[name].title_zh
