@@ -1,0 +1,132 @@
+"""The spine (观测表): rows (subject, as_of) for which features are wanted, with what is known before as_of."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from credit_tier.errors import FeatureError
+from credit_tier.features.conditions import AS_OF, bind
+from credit_tier.features.visible import is_visible
+from credit_tier.specs.model import EventCohort, GridCohort
+from credit_tier.temporal import add_months, day_number
+
+if TYPE_CHECKING:
+    import narwhals as nw
+
+    from credit_tier.data.lake import Lake
+
+
+def grid_dates(cohort: GridCohort, until: date) -> list[date]:
+    """Return the as_of dates of a grid up to and including `until`.
+
+    >>> from credit_tier.specs.model import GridCohort
+    >>> [str(d) for d in grid_dates(GridCohort(kind="grid", every_months=6, first=date(2024, 1, 1)), date(2025, 1, 1))]
+    ['2024-01-01', '2024-07-01', '2025-01-01']
+    """
+    dates = []
+    step = 0
+    while (day := add_months(cohort.first, step)) <= until:
+        dates.append(day)
+        step += cohort.every_months
+    return dates
+
+
+def grid(lake: Lake, cohort: GridCohort, dates: list[date]) -> nw.DataFrame[Any]:
+    """Return one row per subject whose register record, visible at as_of, meets the cohort's conditions.
+
+    Returns
+    -------
+    frame sorted by as_of, subject: `row` Int64 (0..n-1), `enterprise_no` Int32, `as_of_day` Int32.
+
+    Raises
+    ------
+    FeatureError (CT-FEAT-010) if no subject is in the cohort at any of the dates.
+    """
+    import narwhals as nw
+
+    spec = lake.spec(lake.register)
+    columns = ["enterprise_no", "known_day", "superseded_day", *dict.fromkeys(c.column for c in cohort.where)]
+    register = lake.frame(lake.register).select(*columns)
+    parts = []
+    for as_of in dates:
+        day = day_number(as_of)
+        members = register.filter(is_visible(nw.lit(day))).with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
+        members = members.filter(bind(cohort.where, spec, knows_as_of=True))
+        parts.append(members.select("enterprise_no", AS_OF))
+    if not parts:
+        raise FeatureError.of(
+            "CT-FEAT-010", what="the cohort has no as_of date.", advice="Check 'first' against the data cut-off."
+        )
+    return _numbered(nw.concat(parts), [])
+
+
+def events(lake: Lake, cohort: EventCohort) -> nw.DataFrame[Any]:
+    """Return one row per subject and day on which records of the cohort's table happened.
+
+    Returns
+    -------
+    frame sorted by as_of, subject: `row`, `enterprise_no`, `as_of_day`, and the cohort's attributes as text.
+
+    Raises
+    ------
+    FeatureError : CT-FEAT-001 unknown column, CT-FEAT-010 no such record.
+    """
+    import narwhals as nw
+
+    spec = lake.spec(cohort.source)
+    missing = sorted(set(cohort.attributes.values()) - set(spec.columns))
+    if missing:
+        raise FeatureError.of(
+            "CT-FEAT-001",
+            where=f"{cohort.source}.{missing[0]}",
+            what="a spine attribute names a column that the table does not have.",
+            advice=f"Columns are: {', '.join(spec.columns)}.",
+        )
+    # The first version is the one that was announced: later corrections of what happened are not known before as_of.
+    announced = nw.col("known_day") == nw.col("known_day").min().over("record_id")
+    happened = lake.frame(cohort.source).filter(announced).filter(bind(cohort.where, spec, knows_as_of=False))
+    attributes = [
+        nw.col(column).cast(nw.String).fill_null("").min().alias(name) for name, column in cohort.attributes.items()
+    ]
+    days = happened.with_columns(nw.col("event_day").alias(AS_OF)).group_by("enterprise_no", AS_OF).agg(*attributes)
+    return _numbered(days, list(cohort.attributes))
+
+
+def _numbered(rows: nw.LazyFrame[Any], attributes: list[str]) -> nw.DataFrame[Any]:
+    import narwhals as nw
+
+    frame = rows.sort(AS_OF, "enterprise_no").collect().with_row_index("row")
+    if len(frame) == 0:
+        raise FeatureError.of(
+            "CT-FEAT-010",
+            what="the cohort is empty.",
+            advice="Check its conditions against the lake (credit-tier lake show).",
+        )
+    return frame.select(
+        nw.col("row").cast(nw.Int64), nw.col("enterprise_no").cast(nw.Int32), nw.col(AS_OF).cast(nw.Int32), *attributes
+    )
+
+
+def register_columns(lake: Lake, spine: nw.DataFrame[Any], names: list[str]) -> nw.DataFrame[Any]:
+    """Return `row` and columns of the register's record visible at each row's as_of, empty where none is.
+
+    Raises
+    ------
+    FeatureError (CT-FEAT-001) if the register has no such column.
+    """
+    import narwhals as nw
+
+    spec = lake.spec(lake.register)
+    for name in names:
+        if name not in spec.columns or name == spec.key:
+            raise FeatureError.of(
+                "CT-FEAT-001",
+                where=f"{lake.register}.{name}",
+                what="neither the spine nor the register has this column.",
+                advice=f"The register has: {', '.join(spec.columns)}.",
+            )
+    known = lake.frame(lake.register).select("enterprise_no", "known_day", "superseded_day", *names)
+    rows = spine.lazy().select("row", "enterprise_no", AS_OF)
+    found = rows.join(known, on="enterprise_no", how="inner").filter(is_visible(nw.col(AS_OF))).select("row", *names)
+    return rows.select("row").join(found, on="row", how="left").sort("row").collect()
