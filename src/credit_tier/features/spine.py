@@ -130,3 +130,32 @@ def register_columns(lake: Lake, spine: nw.DataFrame[Any], names: list[str]) -> 
     rows = spine.lazy().select("row", "enterprise_no", AS_OF)
     found = rows.join(known, on="enterprise_no", how="inner").filter(is_visible(nw.col(AS_OF))).select("row", *names)
     return rows.select("row").join(found, on="row", how="left").sort("row").collect()
+
+
+def scoring(lake: Lake, cohort: GridCohort | EventCohort, as_of: date) -> nw.DataFrame[Any]:
+    """Return the subjects to score at one as_of.
+
+    A grid cohort: every subject that meets its conditions at as_of.
+    An event cohort: every subject with a visible record of its kind; the next event is taken to be planned like the latest one,
+    so the attributes are those of that record.
+
+    Raises
+    ------
+    FeatureError (CT-FEAT-010) if nobody is in the cohort.
+    """
+    import narwhals as nw
+
+    if isinstance(cohort, GridCohort):
+        return grid(lake, cohort, [as_of])
+    day = day_number(as_of)
+    spec = lake.spec(cohort.source)
+    known = lake.frame(cohort.source).filter(
+        is_visible(nw.lit(day)), nw.col("event_day") < day, bind(cohort.where, spec, knows_as_of=False)
+    )
+    latest = [
+        nw.col(column).cast(nw.String).fill_null("").last(order_by=["event_day", "record_id"]).alias(name)
+        for name, column in cohort.attributes.items()
+    ]
+    subjects = known.group_by("enterprise_no").agg(nw.col("event_day").max().alias("last_day"), *latest)
+    rows = subjects.with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
+    return _numbered(rows.select("enterprise_no", AS_OF, *cohort.attributes), list(cohort.attributes))
