@@ -55,7 +55,9 @@ def horizontal(labels: Sequence[str], values: Sequence[float], *, title: str, un
     return _frame("".join(body), title, width=520, height=height)
 
 
-def curve(points: Sequence[tuple[float, float]], *, title: str, x_label: str, y_label: str, diagonal: bool = True) -> str:
+def curve(
+    points: Sequence[tuple[float, float]], *, title: str, x_label: str, y_label: str, diagonal: bool = True
+) -> str:
     """Return a line through points, both axes scaled to the largest value seen; optionally with the line of equality."""
     x_top = max([x for x, _ in points] or [1.0]) or 1.0
     y_top = max([y for _, y in points] or [1.0]) or 1.0
@@ -65,9 +67,15 @@ def curve(points: Sequence[tuple[float, float]], *, title: str, x_label: str, y_
     def place(x: float, y: float) -> tuple[float, float]:
         return LEFT + (WIDTH - LEFT - 16) * x / x_top, HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 16) * y / y_top
 
-    path = " ".join(f"{'M' if i == 0 else 'L'}{a:.1f},{b:.1f}" for i, (a, b) in enumerate(place(x, y) for x, y in points))
+    path = " ".join(
+        f"{'M' if i == 0 else 'L'}{a:.1f},{b:.1f}" for i, (a, b) in enumerate(place(x, y) for x, y in points)
+    )
     body = [f'<path d="{path}" class="line"/>']
-    body += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" class="dot"/>' for a, b in (place(x, y) for x, y in points) if len(points) <= 30]
+    body += [
+        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" class="dot"/>'
+        for a, b in (place(x, y) for x, y in points)
+        if len(points) <= 30
+    ]
     (x0, y0), (x1, y1) = place(0, 0), place(x_top, y_top)
     body.append(f'<path d="M{x0:.1f},{y1:.1f} L{x0:.1f},{y0:.1f} L{x1:.1f},{y0:.1f}" class="axis"/>')
     if diagonal:

@@ -1,28 +1,80 @@
-"""Pages from templates: self-contained, bilingual, printable, no address outside the page."""
+"""Pages from one template: self-contained, bilingual, printable, no script and no address outside the page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from credit_tier.files import write_text
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """Return a page as HTML text; every value is escaped unless a chart made it.
+@dataclass(frozen=True)
+class Fact:
+    """One figure at the head of a page."""
 
-    Raises
-    ------
-    jinja2.UndefinedError if the template asks for a value that was not given.
-    """
+    value: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A chart, a table or a piece of text to copy; exactly one of them."""
+
+    caption: str
+    svg: str = ""
+    headers: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] | None = None
+    numeric: frozenset[int] = frozenset()
+    """Columns set flush right."""
+    code: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: what question it answers, in both languages, and its blocks."""
+
+    zh: str
+    en: str
+    blocks: Sequence[Block]
+    text_zh: str = ""
+    text_en: str = ""
+    note_zh: str = ""
+    note_en: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report."""
+
+    title_zh: str
+    title_en: str
+    verdict_zh: str
+    verdict_en: str
+    facts: Sequence[Fact] = field(default_factory=tuple)
+    sections: Sequence[Section] = field(default_factory=tuple)
+
+
+def render(page: Page) -> str:
+    """Return a page as HTML; every text is escaped, only our own charts are not."""
+    from dataclasses import fields
+
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(loader=PackageLoader("credit_tier.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(template).render(**values)
+    environment = Environment(
+        loader=PackageLoader("credit_tier.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    values = {item.name: getattr(page, item.name) for item in fields(page)}
+    return environment.get_template("report.html.j2").render(**values)
 
 
-def write(path: Path, template: str, values: Mapping[str, Any]) -> Path:
+def write(path: Path, page: Page) -> Path:
     """Write a page, whole or not at all, and return its path."""
-    write_text(path, render(template, values))
+    write_text(path, render(page))
     return path
