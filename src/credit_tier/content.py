@@ -91,6 +91,16 @@ class _Tree:
 
 
 _NULLS = {"", "~", "null"}
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The composer in C where PyYAML has it: the same nodes, ten times as fast."""
+
+
+def _is_decorated(event: Any) -> bool:
+    return (
+        isinstance(event, yaml.AliasEvent)
+        or getattr(event, "anchor", None) is not None
+        or getattr(event, "tag", None) is not None
+    )
 
 
 def read_yaml(text: str, *, where: str) -> _Tree:
@@ -103,7 +113,8 @@ def read_yaml(text: str, *, where: str) -> _Tree:
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ContentError.of("CT-CONTENT-004", where=where, what="the file is larger than 4 MB.", advice="Split it.")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_LOADER)
+        decorated = [event for event in yaml.parse(text, Loader=_LOADER) if _is_decorated(event)]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContentError.of(
@@ -118,9 +129,18 @@ def read_yaml(text: str, *, where: str) -> _Tree:
         ) from error
     if node is None:
         raise ContentError.of("CT-CONTENT-001", where=where, what="the file is empty.", advice="Remove it or fill it.")
-    faults: list[Fault] = []
+    faults = [
+        Fault(
+            "CT-CONTENT-003",
+            f"{where}:{event.start_mark.line + 1}",
+            "anchors, aliases and tags are not allowed.",
+            "Write the value out.",
+        )
+        for event in decorated
+    ]
+    if faults:
+        raise ContentError(*faults)
     lines: dict[tuple[str | int, ...], int] = {}
-    seen: set[int] = set()
 
     def walk(item: Any, path: tuple[str | int, ...]) -> object:
         line = item.start_mark.line + 1
@@ -130,19 +150,7 @@ def read_yaml(text: str, *, where: str) -> _Tree:
                 Fault("CT-CONTENT-004", f"{where}:{line}", f"nested deeper than {MAX_DEPTH} levels.", "Flatten it.")
             )
             return None
-        if id(item) in seen:
-            faults.append(
-                Fault(
-                    "CT-CONTENT-003", f"{where}:{line}", "anchors and aliases are not allowed.", "Write the value out."
-                )
-            )
-            return None
-        seen.add(id(item))
         if isinstance(item, yaml.ScalarNode):
-            if item.tag.startswith("!"):
-                faults.append(
-                    Fault("CT-CONTENT-003", f"{where}:{line}", "tags are not allowed.", "Write a plain value.")
-                )
             if item.style is None and item.value in _NULLS:
                 return None
             return item.value

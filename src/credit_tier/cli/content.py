@@ -26,3 +26,17 @@ def list_(content: ContentOption = None, as_json: JsonFlag = False) -> None:
         as_json=as_json,
         lines=[f"{item.digest[:12]}  {item.label}" for item in files],
     )
+
+
+@app.command()
+def lint(content: ContentOption = None, as_json: JsonFlag = False) -> None:
+    """检查全部声明 · Read every declaration strictly and check what they say of each other; report all faults at once."""
+    from credit_tier.content import Content
+    from credit_tier.errors import ContentError
+    from credit_tier.specs.together import check
+
+    found = Content.resolve(*(content or ()))
+    faults, read = check(found)
+    if faults:
+        raise ContentError(*faults)
+    emit({"files": read, "faults": 0}, as_json=as_json, lines=[f"{read} 个文件,没有问题 · {read} files, no fault"])

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from credit_tier.errors import FeatureError, UsageError
-from credit_tier.specs.condition import Condition
+from credit_tier.errors import FeatureError
+from credit_tier.specs.condition import Condition, literal
 from credit_tier.specs.dataset import DatasetSpec
-from credit_tier.temporal import day_number, parse_date
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -59,16 +58,16 @@ def _test(condition: Condition, spec: DatasetSpec, *, knows_as_of: bool) -> nw.E
                     advice="Use a window, or a feature of the subject itself.",
                 )
             return nw.col(AS_OF)
-        return nw.lit(literal(text, condition.column, spec))
+        return nw.lit(_literal(text, condition.column, spec))
 
     if condition.is_null is not None:
         return column.is_null() if condition.is_null else ~column.is_null()
     if condition.equals is not None:
         found = column == value(condition.equals)
     elif condition.one_of is not None:
-        found = column.is_in([literal(text, condition.column, spec) for text in condition.one_of])
+        found = column.is_in([_literal(text, condition.column, spec) for text in condition.one_of])
     elif condition.not_one_of is not None:
-        found = ~column.is_in([literal(text, condition.column, spec) for text in condition.not_one_of])
+        found = ~column.is_in([_literal(text, condition.column, spec) for text in condition.not_one_of])
     elif condition.at_least is not None:
         found = column >= value(condition.at_least)
     else:
@@ -76,34 +75,10 @@ def _test(condition: Condition, spec: DatasetSpec, *, knows_as_of: bool) -> nw.E
     return found.fill_null(value=False)
 
 
-def literal(text: str, column: str, spec: DatasetSpec) -> bool | int | float | str:
-    """Return a declared literal in the form in which the lake holds the column.
-
-    Raises
-    ------
-    FeatureError (CT-FEAT-002) if the type cannot hold it or the vocabulary does not have it.
-    """
-    declared = spec.columns[column]
+def _literal(text: str, column: str, spec: DatasetSpec) -> bool | int | float | str:
     try:
-        if declared.type == "boolean":
-            return {"true": True, "false": False}[text]
-        if declared.type == "integer":
-            return int(text)
-        if declared.type == "money":
-            yuan, _, fen = text.partition(".")
-            return int(yuan) * 100 + int(fen.ljust(2, "0")[:2] or 0)
-        if declared.type == "number":
-            return float(text)
-        if declared.type == "date":
-            return day_number(parse_date(text))
-        if declared.vocabulary is not None and text not in declared.vocabulary:
-            raise KeyError(text)
-    except (KeyError, ValueError, UsageError) as error:
-        known = f" Known values: {', '.join(declared.vocabulary)}." if declared.vocabulary else ""
+        return literal(text, spec.columns[column])
+    except ValueError as error:
         raise FeatureError.of(
-            "CT-FEAT-002",
-            where=f"{spec.table}.{column}",
-            what=f"'{text}' is no value of a {declared.type} column.",
-            advice=f"Correct the condition.{known}",
+            "CT-FEAT-002", where=f"{spec.table}.{column}", what=str(error), advice="Correct the condition."
         ) from error
-    return text
