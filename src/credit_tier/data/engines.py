@@ -1,0 +1,71 @@
+"""Bridge to the frame engines: how Parquet is scanned, how frames are made, how pandas frames come in and go out.
+
+The only module that opens an engine session; everything above works on Narwhals frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import pandas as pd
+    import polars as pl
+
+
+def scan(paths: Sequence[Path]) -> nw.LazyFrame[pl.LazyFrame]:
+    """Return a lazy frame over Parquet files of one schema, rows in the order of the files.
+
+    Raises
+    ------
+    ValueError if there is no file: an empty table still has one file with its columns.
+    """
+    import narwhals as nw
+    import polars as pl
+
+    if not paths:
+        raise ValueError("a table has at least one file")
+    return nw.from_native(pl.scan_parquet([str(path) for path in paths], glob=False))
+
+
+def frame(columns: Mapping[str, object]) -> nw.DataFrame[pl.DataFrame]:
+    """Return columns (sequences or arrays of one length) as a frame.
+
+    >>> frame({"enterprise_no": [0, 1], "code": ["a", "b"]}).shape
+    (2, 2)
+    """
+    import narwhals as nw
+    import polars as pl
+
+    return nw.from_native(pl.DataFrame(dict(columns)), eager_only=True)
+
+
+def from_pandas(table: pd.DataFrame) -> nw.DataFrame[pl.DataFrame]:
+    """Return a pandas frame as an engine frame; the index is left out, missing values become null.
+
+    Aggregations on pandas frames fall back to Python loops, so pandas is converted at the border.
+    """
+    import narwhals as nw
+    import polars as pl
+
+    return nw.from_native(pl.from_pandas(table, nan_to_null=True), eager_only=True)
+
+
+def to_pandas(table: nw.DataFrame[pl.DataFrame]) -> pd.DataFrame:
+    """Return an engine frame as a pandas frame: integers and booleans with nulls keep their type (nullable dtypes)."""
+    import pandas as pd
+    import polars as pl
+
+    native = table.to_native()
+    result: dict[str, object] = {}
+    for name, dtype in native.schema.items():
+        series = native[name]
+        if series.null_count() and dtype.is_integer():
+            result[name] = pd.arrays.IntegerArray(series.fill_null(0).to_numpy(), series.is_null().to_numpy())
+        elif series.null_count() and dtype == pl.Boolean:
+            result[name] = pd.arrays.BooleanArray(series.fill_null(False).to_numpy(), series.is_null().to_numpy())
+        else:
+            result[name] = series.to_pandas()
+    return pd.DataFrame(result)

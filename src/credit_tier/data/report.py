@@ -1,0 +1,133 @@
+"""What an ingestion tells: per table and file what was read, taken, rejected and why; for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+
+from credit_tier.errors import Fault
+
+ADVICE: Mapping[str, tuple[str, str]] = {
+    "missing": ("必填项为空", "a required value is empty: ask for it"),
+    "unreadable_date": ("日期无法识别", "not a date: write 2026-04-01, 2026/4/1, 2026.4.1 or 2026年4月1日"),
+    "impossible_date": ("日期不可能", "a day that does not exist or lies outside 1949-10-01 to 2100-12-31: correct it"),
+    "unreadable_integer": ("整数无法识别", "not a whole number: write digits only"),
+    "unreadable_number": ("数字无法识别", "not a number: write digits and one decimal point"),
+    "unreadable_amount": ("金额无法识别", "not an amount: write digits, and 元 or 万元 if you like"),
+    "not_whole_fen": ("金额不足一分", "an amount finer than one fen (0.01 元): check unit and decimals"),
+    "unreadable_boolean": ("是否值无法识别", "write true/false, 1/0 or 是/否"),
+    "check_digit": (
+        "统一社会信用代码校验位错误",
+        "the credit code is malformed or its check character is wrong: compare with the licence",
+    ),
+    "vocabulary": ("不在代码表中", "the value is not in the contract's vocabulary: see credit-tier schemas show"),
+    "too_long": ("代码过长", "the code is longer than 60 characters: perhaps columns have shifted"),
+    "range": ("超出范围", "the value is outside the contract's limits: check the unit"),
+    "pattern": ("格式不符", "the value has not the form that the contract states"),
+    "after_known": (
+        "业务日期晚于可知日期",
+        "the event lies after the day on which it became known: correct one of the dates",
+    ),
+    "duplicate": (
+        "同一记录内容冲突",
+        "one record stands here several times with different contents: keep the right one",
+    ),
+    "not_in_register": (
+        "主体不在登记名录中",
+        "the subject is not in the register: deliver the register first, then this file again",
+    ),
+    "known_after_delivery": (
+        "可知日期晚于送达日期",
+        "the row says it became known after the delivery arrived: correct the date",
+    ),
+}
+"""Last part of a rule id to its Chinese label and English advice."""
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One file that was read."""
+
+    name: str
+    rows: int
+    unmapped_columns: tuple[str, ...]
+    """Headers that no column of the contract asks for; their values were left out."""
+    absent_columns: tuple[str, ...]
+    """Optional columns that the file does not have; they are null."""
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One table of a delivery: ``rows_read = accepted + duplicates + quarantined``.
+
+    Attributes
+    ----------
+    accepted : rows that meet the contract; `added` of them were new versions, `unchanged` were in the lake already.
+    duplicates : rows identical to another row of the delivery, left out.
+    quarantined : rows that break at least one rule.
+    rules : rule id to the number of rows that break it.
+    quarantine_file : path inside the lake of the rejected rows, or None.
+    known_first, known_last : earliest and latest known_at of the accepted rows.
+    """
+
+    table: str
+    files: tuple[FileReport, ...]
+    rows_read: int
+    accepted: int
+    added: int
+    unchanged: int
+    duplicates: int
+    quarantined: int
+    rules: Mapping[str, int]
+    quarantine_file: str | None
+    known_first: date | None
+    known_last: date | None
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """One ingestion.
+
+    Attributes
+    ----------
+    changed : whether the lake is different now; a delivery applied twice changes nothing.
+    refused : files that could not be used at all, and why.
+    unknown_files : names in the folder that belong to no table.
+    """
+
+    lake: str
+    delivery_digest: str
+    lake_digest: str
+    changed: bool
+    tables: tuple[TableReport, ...]
+    refused: tuple[Fault, ...]
+    unknown_files: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Return whether every file was used and every row met its contract."""
+        return not self.refused and not any(table.quarantined for table in self.tables)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the report as plain values for JSON; dates as ISO text."""
+
+        def plain(value: object) -> object:
+            if isinstance(value, date):
+                return value.isoformat()
+            if isinstance(value, Mapping):
+                return {str(key): plain(item) for key, item in sorted(value.items())}
+            if isinstance(value, tuple | list):
+                return [plain(item) for item in value]
+            return value
+
+        return {"clean": self.clean, **{key: plain(value) for key, value in asdict(self).items()}}
+
+
+def advice_of(rule: str) -> str:
+    """Return Chinese label and English advice for a rule id.
+
+    >>> advice_of("penalties.decided_on.unreadable_date").split(" · ")[0]
+    '日期无法识别'
+    """
+    return " · ".join(ADVICE[rule.rsplit(".", 1)[-1]])
