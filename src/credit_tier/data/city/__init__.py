@@ -1,0 +1,186 @@
+"""The synthetic city: a plausible Suzhou to try the whole system on, with the truth kept beside what departments deliver.
+
+`OUT/records/` holds what departments deliver, named as in `data_schemas`; `OUT/truth/` holds what nobody in a real city ever sees,
+so that estimators, models and rules can be judged. No pipeline reads the truth.
+Nobody and nothing in it is real: the credit codes lie in a division that does not exist, and there are no names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from credit_tier.canonical import combined_digest, file_digest
+from credit_tier.data.city import tables
+from credit_tier.data.city.filings import draw_filings
+from credit_tier.data.city.hidden import truth_tables
+from credit_tier.data.city.population import draw_population
+from credit_tier.data.city.registers import judgments, listings, tax_arrears
+from credit_tier.data.city.supervision import domains_of
+from credit_tier.data.city.world import simulate
+from credit_tier.errors import Fault, UsageError
+from credit_tier.files import sync_folder
+from credit_tier.temporal import add_months, day_number
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Format = Literal["parquet", "csv"]
+
+BURN_IN_MONTHS = 12
+"""Months simulated before the first delivered day, so that the regulator starts with a memory."""
+
+MOST_ENTERPRISES = 10_000_000
+
+
+@dataclass(frozen=True)
+class CitySummary:
+    """What was written.
+
+    Attributes
+    ----------
+    enterprises : enterprises in the register.
+    rows : rows by delivered table; versions of a record count each.
+    true_rate : share of living enterprises in violation, mean over the months.
+    found_rate : share of delivered inspections that found a problem; higher, because visits are not made at random.
+    digest : SHA-256 over all files.
+    """
+
+    enterprises: int
+    seed: int
+    first: str
+    cutoff: str
+    format: Format
+    rows: dict[str, int]
+    true_rate: float
+    found_rate: float
+    digest: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the summary as a JSON object."""
+        return asdict(self)
+
+
+def generate(
+    out: Path,
+    *,
+    enterprises: int,
+    seed: int,
+    first: date = date(2021, 1, 1),
+    cutoff: date = date(2026, 1, 1),
+    format: Format = "parquet",  # noqa: A002
+) -> CitySummary:
+    """Write a synthetic city into a new folder and return its summary.
+
+    Parameters
+    ----------
+    out : folder that does not exist yet, or is empty; it appears whole or not at all.
+    enterprises : how many exist at some time in the period, 50 to ten million.
+    seed : non-negative; the same seed and size give the same bytes (with the same NumPy and Polars on the same kind of machine).
+    first, cutoff : first days of months; records of events from `first` that this authority received before `cutoff`.
+    format : of the delivered records; the truth is always Parquet.
+
+    Raises
+    ------
+    UsageError : CT-CITY-002 arguments that make no sense, 003 the folder holds something already.
+    """
+    _check(out, enterprises=enterprises, seed=seed, first=first, cutoff=cutoff)
+    opening = add_months(first, -BURN_IN_MONTHS)
+    months = (cutoff.year - opening.year) * 12 + cutoff.month - opening.month
+    starts = np.array([day_number(add_months(opening, month)) for month in range(months + 1)])
+    period = tables.Period(day_number(first), day_number(cutoff))
+
+    people = draw_population(enterprises, seed=seed, first_day=int(starts[0]), last_day=int(starts[-1]))
+    filings = draw_filings(people, seed=seed, years=range(opening.year - 2, cutoff.year))
+    ledger = simulate(people, filings, seed=seed, starts=starts, burn_in=BURN_IN_MONTHS)
+    listed = listings(people, filings, ledger.visits, seed=seed)
+    cases = judgments(people, seed=seed, first_day=period.first, last_day=period.cutoff)
+    arrears = tax_arrears(people, seed=seed, first_day=period.first - 92, last_day=period.cutoff)
+    complained = ledger.complaints
+    domain = domains_of(people, complained.subject, complained.department)
+
+    folder = out.parent / f".tmp-{out.name}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        inspections, behind = tables.inspections(people, ledger.visits, period, seed=seed)
+        frames = {
+            "enterprises": tables.enterprises(people, period, seed=seed),
+            "annual_reports": tables.annual_reports(people, filings, period),
+            "inspections": inspections,
+            "complaints": tables.complaints(people, complained, domain, period, seed=seed),
+            "penalties": tables.penalties(people, ledger.penalties, period),
+            "abnormal_listings": tables.abnormal_listings(people, listed, period),
+            "judgments": tables.judgments(people, cases, period),
+            "tax_arrears": tables.tax_arrears(people, arrears, period),
+        }
+        for name, frame in frames.items():
+            _write(frame, folder / "records" / f"{name}.{format}")
+        hidden = {"inspections": behind, **truth_tables(people, ledger, opening=opening, burn_in=BURN_IN_MONTHS)}
+        for name, frame in hidden.items():
+            _write(frame, folder / "truth" / f"{name}.parquet")
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        digest = combined_digest((path.relative_to(folder).as_posix(), file_digest(path)) for path in files)
+        folder.replace(out)
+        sync_folder(out.parent)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    lived = slice(BURN_IN_MONTHS, None)
+    found = inspections["problem_found"]
+    return CitySummary(
+        enterprises=enterprises,
+        seed=seed,
+        first=first.isoformat(),
+        cutoff=cutoff.isoformat(),
+        format=format,
+        rows={name: frame.height for name, frame in frames.items()},
+        true_rate=float(np.mean(ledger.in_violation[lived] / np.maximum(1, ledger.alive[lived]))),
+        found_rate=float(found.sum()) / max(1, found.len()),
+        digest=digest,
+    )
+
+
+def _check(out: Path, *, enterprises: int, seed: int, first: date, cutoff: date) -> None:
+    faults = []
+    if not 50 <= enterprises <= MOST_ENTERPRISES:
+        faults.append(
+            Fault(
+                "CT-CITY-002", "enterprises", "a city has 50 to ten million enterprises.", "Choose a number in between."
+            )
+        )
+    if seed < 0:
+        faults.append(Fault("CT-CITY-002", "seed", "the seed is negative.", "Choose 0 or more."))
+    if first.day != 1 or cutoff.day != 1:
+        faults.append(
+            Fault("CT-CITY-002", "first, cutoff", "these are not first days of months.", "For example 2021-01-01.")
+        )
+    if cutoff <= first or first.year < 2016:
+        faults.append(
+            Fault("CT-CITY-002", "first, cutoff", "the period is empty or begins before 2016.", "Give a later cut-off.")
+        )
+    if faults:
+        raise UsageError(*faults)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError.of(
+            "CT-CITY-003",
+            where=str(out),
+            what="there is something already.",
+            advice="Give a folder that does not exist.",
+        )
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        if path.suffix == ".csv":
+            frame.write_csv(file)
+        else:
+            frame.write_parquet(file, compression="zstd", statistics=True)
+        file.flush()
+        os.fsync(file.fileno())
