@@ -270,11 +270,13 @@ def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str) -> Hea
         unit = _UNIT_IN_HEADER.search(plain)
         if name is None and unit is not None:
             name = names.get(plain[: unit.start()])
-        if name is None or (unit is not None and spec.columns[name].type != "money"):
+            if name is not None and spec.columns[name].type != "money":
+                name = None
+        if name is None:
             unmapped.append(header)
             continue
         found.setdefault(name, []).append(header)
-        if unit is not None:
+        if unit is not None and spec.columns[name].type == "money":
             units[name] = unit.group(1)
     required = {spec.key, *spec.record_id.of, *(name for name, column in spec.columns.items() if not column.nullable)}
     faults = [

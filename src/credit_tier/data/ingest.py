@@ -47,14 +47,14 @@ def load_specs(content: Content) -> dict[str, DatasetSpec]:
 
     Raises
     ------
-    ContentError : CT-CONTENT-020 if a file is not named after its table, 021 unless exactly one table is the register.
+    ContentError : CT-CONTENT-022 if a file is not named after its table, 021 unless exactly one table is the register.
     """
     specs = {}
     for item in content.files("data_schemas"):
         spec = content.load("data_schemas", item.name, DatasetSpec)
         if item.name != f"{spec.table}.yaml":
             raise ContentError.of(
-                "CT-CONTENT-020",
+                "CT-CONTENT-022",
                 where=item.label,
                 what=f"the file describes the table '{spec.table}'.",
                 advice=f"Name it {spec.table}.yaml.",

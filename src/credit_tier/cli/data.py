@@ -1,0 +1,268 @@
+"""`credit-tier ingest`, `lake` and `schemas`: deliveries go in, the lake is looked at and verified, contracts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from credit_tier.cli.shell import ContentOption, JsonFlag, Steps, emit, table
+
+if TYPE_CHECKING:
+    from credit_tier.data.report import IngestReport
+    from credit_tier.specs.dataset import Column
+
+app = typer.Typer(help="数据 · deliveries, lake and contracts", no_args_is_help=True)
+lake_app = typer.Typer(help="数据湖 · the lake", no_args_is_help=True)
+schemas_app = typer.Typer(help="数据契约 · the contracts of source tables", no_args_is_help=True)
+app.add_typer(lake_app, name="lake")
+app.add_typer(schemas_app, name="schemas")
+
+LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
+
+
+@app.command()
+def ingest(
+    delivery: Annotated[Path, typer.Argument(help="送达数据目录 · folder with <table>.csv, .csv.gz or .parquet")],
+    lake: LakeArgument,
+    received_on: Annotated[
+        str | None,
+        typer.Option(
+            "--received-on", help="送达日期 YYYY-MM-DD,拒收声称晚于此日可知的行 · reject rows known later than this"
+        ),
+    ] = None,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """数据入湖:校验,合格入湖,不合格隔离 · Check a delivery and take it into the lake; rows that fail go to quarantine.
+
+    Exit code 1 if a row was quarantined or a file refused; everything else is kept.
+    """
+    from credit_tier.content import Content
+    from credit_tier.data.ingest import ingest as take
+    from credit_tier.temporal import parse_date
+
+    day = None if received_on is None else parse_date(received_on, where="--received-on")
+    with Steps(quiet=as_json).step("入湖 ingest"):
+        report = take(lake, delivery, Content.resolve(*(content or ())), received_on=day)
+    emit(report.to_json(), as_json=as_json, lines=_report_lines(report))
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+def _report_lines(report: IngestReport) -> list[str]:
+    from credit_tier.data.report import advice_of
+
+    rows = [
+        [
+            item.table,
+            *(
+                f"{number:,}"
+                for number in (
+                    item.rows_read,
+                    item.accepted,
+                    item.added,
+                    item.unchanged,
+                    item.duplicates,
+                    item.quarantined,
+                )
+            ),
+            f"{item.known_first}…{item.known_last}" if item.known_first else "",
+        ]
+        for item in report.tables
+    ]
+    headers = [
+        "表 table",
+        "读入 read",
+        "合格 accepted",
+        "新增 added",
+        "已有 unchanged",
+        "重复 duplicate",
+        "隔离 quarantined",
+    ]
+    lines = table(f"入湖 ingest → {report.lake}", [*headers, "可知日期 known"], rows)
+    broken = [
+        [f"{count:,}", rule, advice_of(rule)] for item in report.tables for rule, count in sorted(item.rules.items())
+    ]
+    if broken:
+        lines += ["", *table("隔离原因 why rows were quarantined", ["行 rows", "规则 rule", "说明 what to do"], broken)]
+        lines += [f"→ {report.lake}/{item.quarantine_file}" for item in report.tables if item.quarantine_file]
+    if report.refused:
+        lines += ["", "拒收的文件 refused files", *(str(fault) for fault in report.refused)]
+    for item in report.tables:
+        for file in item.files:
+            if file.unmapped_columns:
+                lines.append(f"未用的列 unused columns: {file.name}: {', '.join(file.unmapped_columns)}")
+            if file.absent_columns:
+                lines.append(f"缺少的可选列 absent optional columns: {file.name}: {', '.join(file.absent_columns)}")
+            if not file.rows:
+                lines.append(f"没有数据行 no rows: {file.name}")
+    if report.unknown_files:
+        lines.append(f"不属于任何表 files of no table: {', '.join(report.unknown_files)}")
+    lines.append(f"摘要 digest {report.lake_digest}" + ("" if report.changed else "(未变 unchanged)"))
+    return lines
+
+
+@lake_app.command("show")
+def show_lake(lake: LakeArgument, as_json: JsonFlag = False) -> None:
+    """数据湖概况:表、行数、截止日、摘要 · Tables, rows, cut-off and digest of a lake."""
+    from credit_tier.data.lake import Lake
+
+    found = Lake.open(lake)
+    entries = {name: found.manifest.tables[name] for name in found.tables}
+    facts = {
+        name: {
+            "title_zh": entry.contract.title_zh,
+            "rows": entry.rows,
+            "cutoff": entry.cutoff,
+            "files": len(entry.files),
+            "bytes": sum(item.bytes for item in entry.files),
+            "schema_digest": entry.schema_digest,
+        }
+        for name, entry in entries.items()
+    }
+    rows = [
+        [
+            name,
+            entry.contract.title_zh,
+            f"{entry.rows:,}",
+            str(entry.cutoff or ""),
+            f"{sum(item.bytes for item in entry.files) / 1e6:,.1f}",
+        ]
+        for name, entry in entries.items()
+    ]
+    emit(
+        {
+            "register": found.register,
+            "enterprises": found.enterprises,
+            "cutoff": found.cutoff,
+            "digest": found.digest,
+            "deliveries": len(found.manifest.deliveries),
+            "tables": facts,
+        },
+        as_json=as_json,
+        lines=[
+            *table(f"数据湖 lake {lake}", ["表 table", "名称 title", "行 rows", "截止 cut-off", "MB"], rows),
+            f"主体 subjects {found.enterprises:,} · 送达 deliveries {len(found.manifest.deliveries)} · 截止 cut-off {found.cutoff}",
+            f"摘要 digest {found.digest}",
+        ],
+    )
+
+
+@lake_app.command("verify")
+def verify_lake(lake: LakeArgument, as_json: JsonFlag = False) -> None:
+    """重新计算全部文件的 SHA-256 · Recompute the SHA-256 of every file; exit code 5 names what was changed."""
+    from credit_tier.data.lake import Lake, read_manifest
+    from credit_tier.errors import LakeError
+
+    manifest = read_manifest(lake)
+    if manifest is None:
+        raise LakeError.of(
+            "CT-LAKE-001",
+            where=str(lake),
+            what="there is no lake here.",
+            advice="Build one: credit-tier ingest DELIVERY LAKE.",
+        )
+    found = Lake(lake, manifest)
+    found.verify()
+    files = len(list(manifest.files()))
+    emit(
+        {"files": files, "digest": found.digest, "verified": True},
+        as_json=as_json,
+        lines=[f"✓ {files} 个文件一致 files agree", f"摘要 digest {found.digest}"],
+    )
+
+
+@schemas_app.command("list")
+def list_schemas(content: ContentOption = None, as_json: JsonFlag = False) -> None:
+    """列出全部数据契约 · List the contracts."""
+    from credit_tier.content import Content
+    from credit_tier.data.ingest import load_specs
+    from credit_tier.data.lake import schema_digest
+
+    specs = load_specs(Content.resolve(*(content or ())))
+    kinds = {"entity": "主体 entity", "event": "事件 event", "snapshot": "快照 snapshot"}
+    rows = [
+        [name, spec.title_zh, kinds[spec.kind], str(len(spec.columns)), spec.key]
+        for name, spec in sorted(specs.items())
+    ]
+    emit(
+        {
+            "schemas": {
+                name: {
+                    "title_zh": spec.title_zh,
+                    "kind": spec.kind,
+                    "columns": len(spec.columns),
+                    "digest": schema_digest(spec),
+                }
+                for name, spec in specs.items()
+            }
+        },
+        as_json=as_json,
+        lines=table(
+            f"数据契约 contracts · {len(rows)}", ["表 table", "名称 title", "种类 kind", "列 columns", "主体 key"], rows
+        ),
+    )
+
+
+@schemas_app.command("show")
+def show_schema(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="表名 · table")],
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """说明一张表的契约:列、类型、限制、可用表头 · One contract: columns, types, limits, accepted headers."""
+    from credit_tier.content import Content
+    from credit_tier.data.ingest import load_specs
+    from credit_tier.errors import UsageError
+
+    specs = load_specs(Content.resolve(*(content or ())))
+    if name not in specs:
+        raise UsageError.of(
+            "CT-DATA-012",
+            where=name,
+            what="there is no such table.",
+            advice=f"Tables are: {', '.join(sorted(specs))}.",
+        )
+    spec = specs[name]
+    known = spec.known_at
+    when = f"{known.column} + {known.delay_days} 天 days" if known.column else f"{known.fixed} ({known.reason})"
+    identity = spec.record_id.column or " + ".join(spec.record_id.of)
+    rows = [
+        [
+            column_name,
+            column.type + ("" if column.unit is None else f" ({column.unit})"),
+            "可空 optional" if column.nullable else "必填 required",
+            column.title_zh,
+            _limits(column),
+            "、".join(column.aliases),
+        ]
+        for column_name, column in spec.columns.items()
+    ]
+    emit(
+        spec.model_dump(mode="json"),
+        as_json=as_json,
+        lines=[
+            *table(
+                f"{spec.table} {spec.title_zh} {spec.title_en}".rstrip(),
+                ["列 column", "类型 type", "必填", "名称 title", "限制 limits", "可用表头 headers"],
+                rows,
+            ),
+            f"主体 key: {spec.key} · 记录 record: {identity} · 业务日期 event: {spec.event_on or '—'} · 可知日期 known: {when}",
+            f"来源 source: {spec.source} · 依据 legal basis: {spec.legal_basis}",
+        ],
+    )
+
+
+def _limits(column: Column) -> str:
+    parts = []
+    if column.vocabulary is not None:
+        parts.append(" ".join(f"{code}={meaning}" for code, meaning in column.vocabulary.items()))
+    if column.minimum is not None:
+        parts.append(f"≥ {column.minimum}")
+    if column.maximum is not None:
+        parts.append(f"≤ {column.maximum}")
+    if column.pattern is not None:
+        parts.append(f"/{column.pattern}/")
+    return ", ".join(parts)
