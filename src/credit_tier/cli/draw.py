@@ -1,0 +1,224 @@
+"""`credit-tier draw`: plan, commit, run, verify, proof."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from credit_tier.cli.shell import ContentOption, JsonFlag, Steps, emit, remark, table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from credit_tier.draws import Plan
+
+app = typer.Typer(help="双随机抽取 · verifiable draws", no_args_is_help=True)
+
+FolderArgument = Annotated[Path, typer.Argument(help="抽取目录 · folder of the draw")]
+
+
+def _read(path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    from credit_tier.errors import UsageError
+
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".parquet": pl.read_parquet,
+        ".csv": lambda item: pl.read_csv(item, infer_schema=False),
+    }
+    if path.suffix not in readers or not path.is_file():
+        raise UsageError.of(
+            "CT-DRAW-021",
+            where=str(path),
+            what="需要 .parquet 或 .csv 文件 · a .parquet or .csv file is needed.",
+            advice="Give the table of risk classes, with code, risk_class and the strata columns.",
+        )
+    try:
+        return readers[path.suffix](path)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError.of(
+            "CT-DRAW-021",
+            where=str(path),
+            what=f"文件无法读取 · the file cannot be read ({type(error).__name__}).",
+            advice="Check that it is complete; CSV in UTF-8 with a header line.",
+        ) from error
+
+
+@app.command()
+def plan(
+    scores: Annotated[
+        Path, typer.Argument(help="分类结果 .parquet/.csv · table with code, risk_class and strata columns")
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="抽取目录 · folder to write plan and frame into")],
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="抽查计划,默认 pipelines/inspection_round.yaml · sampling plan")
+    ] = None,
+    period: Annotated[str | None, typer.Option("--period", help="期次,如 2026Q4 · replaces the plan's period")] = None,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """制定抽查计划:各层数量与入样概率,尚不抽取 · Plan a round: exact sizes and chances, nothing is drawn yet."""
+    from credit_tier import draws
+    from credit_tier.content import Content
+
+    steps = Steps(quiet=as_json)
+    with steps.step("读取 · read"):
+        spec = draws.load_spec(plan_file, content=Content.resolve(*(content or ())), period=period)
+        units = _read(scores)
+    with steps.step("计划 · plan"):
+        made = draws.plan(units, spec)
+        made.save(out)
+    unverified = [item.department for item in spec.departments if not item.verified]
+    if unverified:
+        remark(f"抽查比例未经核对 · rates not checked against an official text: {', '.join(unverified)}")
+    emit(
+        {
+            "folder": str(out),
+            "draw_id": made.draw_id,
+            "units": made.units,
+            "expected_visits": str(made.expected_visits),
+            "factors": {name: str(factor) for name, factor in made.factors.items()},
+            "excluded": made.excluded,
+            "unverified": unverified,
+            "strata": made.frame().to_dict("records"),
+        },
+        as_json=as_json,
+        lines=_plan_lines(made, out),
+    )
+
+
+def _plan_lines(made: Plan, out: Path) -> list[str]:
+    rows = [
+        [
+            item.department,
+            "/".join(item.stratum),
+            f"{item.units:,}",
+            _decimal(item.size),
+            f"{float(item.chance):.2%}",
+            {"rate": "比例 rate", "floor": "下限 floor", "cap": "上限 cap", "certainty": "必查 certain"}[item.binding],
+        ]
+        for item in made.strata
+    ]
+    headers = ["部门 department", "层 stratum", "对象 units", "期望 expected", "概率 chance", "依据 set by"]
+    factors = [
+        f"预算系数 budget factor {name}: {factor} (≈ {float(factor):.4f})"
+        for name, factor in made.factors.items()
+        if factor != 1
+    ]
+    return [
+        *table(f"抽查计划 plan {made.draw_id}", headers, rows),
+        *factors,
+        f"对象 units {made.units:,},期望检查 expected visits {_decimal(made.expected_visits)}",
+        f"下一步 next: credit-tier draw commit {out}",
+    ]
+
+
+def _decimal(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):,.2f}"
+
+
+@app.command()
+def commit(
+    folder: FolderArgument,
+    previous: Annotated[
+        Path | None, typer.Option("--previous", help="上次抽取目录 · folder of the draw before")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option("--secret", help="密值(仅供演示复现) · hexadecimal secret, for reproducible demos only"),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """承诺:封存抽样框与规则,生成须先公布的承诺值 · Seal frame and rules; publish the commitment before the beacon exists."""
+    from secrets import token_hex
+
+    from credit_tier.sampling.folder import COMMITMENT, SECRET, commit_folder
+
+    kept = (folder / SECRET).exists() or (previous is not None and (previous / SECRET).exists())
+    made = commit_folder(folder, secret=secret or (None if kept else token_hex(32)), previous=previous)
+    emit(
+        {**made.document(), "folder": str(folder)},
+        as_json=as_json,
+        lines=[
+            f"承诺值 commitment {made.digest}",
+            f"公布 publish {folder / COMMITMENT},早于信标 · before the beacon",
+            f"信标 beacon: {made.beacon_source} — {made.beacon_rule}",
+            f"下一步 next: credit-tier draw run {folder} --beacon TEXT",
+        ],
+    )
+
+
+@app.command()
+def run(
+    folder: FolderArgument,
+    beacon: Annotated[str, typer.Option("--beacon", help="信标结果,按规则书写 · outcome of the public event")],
+    as_json: JsonFlag = False,
+) -> None:
+    """抽取(每个承诺只能抽一次) · Draw; a commitment is drawn once."""
+    from credit_tier import draws
+    from credit_tier.sampling.folder import PUBLIC, RECORD
+
+    steps = Steps(quiet=as_json)
+    with steps.step("抽取 · draw"):
+        made = draws.run(folder, beacon=beacon)
+    emit(
+        {
+            "folder": str(folder),
+            "draw_id": made.document["draw_id"],
+            "seed": made.seed,
+            "visits": made.visits,
+            "record_digest": made.digest,
+        },
+        as_json=as_json,
+        lines=[
+            f"抽中 drawn {made.visits:,} · {folder / RECORD}(内部 internal)",
+            f"种子 seed {made.seed}",
+            f"检查前公布 publish before the visits: 记录摘要 record digest {made.digest}",
+            f"检查后公布 publish after the visits: {folder / PUBLIC}",
+            f"核验 verify: python -m credit_tier.sampling.verify {folder}",
+        ],
+    )
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="抽取目录、public.json 或证明 · folder, public.json or proof")],
+    public: Annotated[
+        Path | None, typer.Option("--public", help="与证明对照的 public.json · to check a proof against")
+    ] = None,
+    commitment: Annotated[str | None, typer.Option("--commitment", help="已公布的承诺值 · as published")] = None,
+    beacon: Annotated[str | None, typer.Option("--beacon", help="已公布的信标 · as published")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """核验抽取,与 python -m credit_tier.sampling.verify 相同 · Verify a draw, by the same independent script."""
+    from credit_tier.sampling.verify import main
+
+    options = [("--public", public), ("--commitment", commitment), ("--beacon", beacon)]
+    given = [f"{name}={value}" for name, value in options if value is not None]
+    raise typer.Exit(main([str(path), *given, *(["--json"] if as_json else [])]))
+
+
+@app.command()
+def proof(
+    folder: FolderArgument,
+    code: Annotated[str, typer.Argument(help="统一社会信用代码 · the enterprise's code")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="写入文件,默认标准输出 · file; default standard output")
+    ] = None,
+) -> None:
+    """出具本行证明:企业自行核对是否在框中、是否公平 · Hand one enterprise the proof of its own row."""
+    from credit_tier import draws
+    from credit_tier.sampling.record import to_bytes
+
+    data = to_bytes(draws.proof(folder, code))
+    if out is None:
+        sys.stdout.write(data.decode("utf-8"))
+    else:
+        out.write_bytes(data)
+        remark(f"核验 verify: python -m credit_tier.sampling.verify {out}")

@@ -1,0 +1,173 @@
+"""How many from each stratum: exact rational sizes and their unbiased rounding. No floats, no chance but the given offset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from credit_tier.errors import DrawError
+
+HALF_GRID = 2**53
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What limits one stratum.
+
+    Parameters
+    ----------
+    units : units in the stratum, N >= 1.
+    rate : share asked for, 0 < rate <= 1.
+    low : least size, 0 < low <= units.
+    high : largest size, low <= high <= units.
+    certain : drawn in full, whatever the budget.
+    """
+
+    units: int
+    rate: Fraction
+    low: Fraction
+    high: Fraction
+    certain: bool = False
+
+    @classmethod
+    def of(
+        cls, units: int, rate: Fraction, *, least: int = 1, cap: Fraction = Fraction(1), certain: bool = False
+    ) -> Bounds:
+        """Return the bounds of a stratum; a floor goes before a cap, and neither leaves the stratum.
+
+        >>> Bounds.of(3, Fraction(1, 20), least=5).low
+        Fraction(3, 1)
+        """
+        full = Fraction(units)
+        low = full if certain else Fraction(min(least, units))
+        return cls(units, rate, low, full if certain else max(low, cap * units), certain)
+
+    def size(self, factor: Fraction) -> Fraction:
+        """Return min(high, max(low, factor * rate * units))."""
+        return min(self.high, max(self.low, factor * self.rate * self.units))
+
+    def binding(self, factor: Fraction) -> str:
+        """Return what set the size: `certainty`, `floor`, `cap` or `rate`."""
+        if self.certain:
+            return "certainty"
+        wanted = factor * self.rate * self.units
+        return "floor" if wanted < self.low else "cap" if wanted > self.high else "rate"
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Exact sizes of all strata.
+
+    Attributes
+    ----------
+    sizes : x_h, in the order of the strata; may be fractions.
+    factor : by which a budget stretched or shrank all rates; 1 without a budget.
+    binding : what set each size.
+    """
+
+    sizes: tuple[Fraction, ...]
+    factor: Fraction
+    binding: tuple[str, ...]
+
+
+def allocate(strata: Sequence[Bounds], *, budget: int | None = None) -> Allocation:
+    """Return x_h = min(M_h, max(m_h, f r_h N_h)), with f so that the sizes sum to the budget.
+
+    Raises
+    ------
+    DrawError (CT-DRAW-005) if floors and certain strata need more than the budget, or caps allow less.
+
+    Source: `sampling.md` F7.
+
+    >>> allocate([Bounds.of(100, Fraction(1, 50)), Bounds.of(40, Fraction(1, 5))], budget=5).sizes
+    (Fraction(1, 1), Fraction(4, 1))
+    """
+    factor = Fraction(1) if budget is None else _factor(strata, budget)
+    return Allocation(
+        tuple(item.size(factor) for item in strata), factor, tuple(item.binding(factor) for item in strata)
+    )
+
+
+def _factor(strata: Sequence[Bounds], budget: int) -> Fraction:
+    """Walk up the break points of the piecewise linear total until it reaches the budget."""
+    total = sum((item.low for item in strata), Fraction(0))
+    most = sum((item.high for item in strata), Fraction(0))
+    if not total <= budget <= most:
+        raise DrawError.of(
+            "CT-DRAW-005",
+            where="budget",
+            what=f"预算无法满足 · a budget of {budget} cannot be met: floors and certain classes need {_up(total)}, caps allow {floor(most)}.",
+            advice="Change the budget, the floor, the caps or the certain classes.",
+        )
+    events: list[tuple[Fraction, Fraction]] = []
+    for item in strata:
+        if item.low < item.high:
+            slope = item.rate * item.units
+            events += [(item.low / slope, slope), (item.high / slope, -slope)]
+    at, slope = Fraction(0), Fraction(0)
+    for point, change in sorted(events):
+        if slope and total + slope * (point - at) >= budget:
+            break
+        total += slope * (point - at)
+        at, slope = point, slope + change
+    if slope:
+        at += (budget - total) / slope
+    return at if at else Fraction(1)
+
+
+def _up(value: Fraction) -> int:
+    return -floor(-value)
+
+
+def round_sizes(sizes: Sequence[Fraction], grid_number: int) -> tuple[int, ...]:
+    """Return whole sizes by systematic rounding: floor(S_h + r) - floor(S_(h-1) + r), with r = (2 g + 1) / 2^53.
+
+    Over the seeds each size has its exact mean, and it never leaves the two whole numbers around it; the same holds for every block of
+    neighbouring strata. A whole total is kept exactly.
+
+    Parameters
+    ----------
+    sizes : x_h >= 0.
+    grid_number : first 52 bits of the ticket of stream `round`.
+
+    Source: `sampling.md` F7 (Cox 1987 family).
+
+    >>> round_sizes([Fraction(1, 2), Fraction(1, 2)], 0), round_sizes([Fraction(1, 2), Fraction(1, 2)], 2**52 - 1)
+    ((0, 1), (1, 0))
+    """
+    running = Fraction(2 * grid_number + 1, HALF_GRID)
+    before = floor(running)
+    result = []
+    for size in sizes:
+        running += size
+        result.append(floor(running) - before)
+        before = floor(running)
+    return tuple(result)
+
+
+def proportional(sizes: Sequence[int], count: int) -> tuple[Fraction, ...]:
+    """Return target probabilities proportional to size that sum to `count`; those that would pass 1 are certain and get 1.
+
+    Parameters
+    ----------
+    sizes : whole numbers >= 1.
+    count : units to draw, 0 <= count <= len(sizes).
+
+    Source: `sampling.md` F5.
+
+    >>> proportional([1, 1, 2, 40], 2)
+    (Fraction(1, 4), Fraction(1, 4), Fraction(1, 2), Fraction(1, 1))
+    """
+    if min(sizes) == max(sizes):
+        return (Fraction(count, len(sizes)),) * len(sizes)
+    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    total, certain = sum(sizes), 0
+    while certain < count and (count - certain) * sizes[order[certain]] >= total:
+        total -= sizes[order[certain]]
+        certain += 1
+    result = [Fraction((count - certain) * size, total) if total else Fraction(1) for size in sizes]
+    for i in order[:certain]:
+        result[i] = Fraction(1)
+    return tuple(result)

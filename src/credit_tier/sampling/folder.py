@@ -1,0 +1,309 @@
+"""A draw's folder and its state: planned, committed, drawn. Exactly one commitment and one draw per folder, whatever races or dies.
+
+Files: `plan.json` and `frame.jsonl` (plan), `secret.json` (0600), `rules.json` and `commitment.json` (commit), `record.json` and
+`public.json` (run).
+Every file is written beside its name, synced, and given its name at once; `commitment.json` and `record.json` are linked, never
+replaced, so that of several processes exactly one wins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from credit_tier.canonical import Json, canonical_json, digest_of
+from credit_tier.errors import RefusedError, UsageError, VerificationError
+from credit_tier.sampling import record
+from credit_tier.sampling.frame import Frame, parse_frame
+from credit_tier.sampling.record import Commitment, Document, Secrets, to_bytes
+from credit_tier.sampling.strata import Layout, lay_out
+from credit_tier.specs.plan import PlanSpec
+
+PLAN, FRAME, SECRET = "plan.json", "frame.jsonl", "secret.json"
+RULES, COMMITMENT, RECORD, PUBLIC = "rules.json", "commitment.json", "record.json", "public.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `plan.json` and `frame.jsonl` hold."""
+
+    frame: Frame
+    spec: PlanSpec
+    layouts: tuple[Layout, ...]
+
+    @classmethod
+    def of(cls, frame: Frame, spec: PlanSpec) -> Planned:
+        """Lay out a frame; see :func:`credit_tier.sampling.strata.lay_out` for the errors."""
+        return cls(frame, spec, lay_out(frame, spec))
+
+    def document(self) -> Document:
+        """Return the content of `plan.json`."""
+        return record.plan_document(self.frame, self.spec, self.layouts)
+
+
+def save_plan(planned: Planned, folder: Path) -> None:
+    """Write the plan and its frame into a folder; a plan without commitment may be replaced.
+
+    Raises
+    ------
+    RefusedError (CT-DRAW-011) if the folder holds a commitment or the beginning of one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / SECRET).exists() or (folder / COMMITMENT).exists():
+        raise _already(folder / COMMITMENT, "CT-DRAW-011", "已承诺 · this plan is committed already")
+    _write(folder / FRAME, planned.frame.to_bytes())
+    _write(folder / PLAN, to_bytes(planned.document()))
+
+
+def load_plan(folder: Path) -> Planned:
+    """Return the plan of a folder, after checking that neither the plan nor its frame changed.
+
+    Raises
+    ------
+    UsageError (CT-DRAW-015) if there is no plan; VerificationError (CT-DRAW-014) if plan or frame changed.
+    """
+    document = read_document(folder / PLAN)
+    frame = parse_frame(_bytes(folder / FRAME), where=str(folder / FRAME))
+    try:
+        planned = Planned.of(frame, PlanSpec.model_validate(document["spec"]))
+        sound = planned.document() == document
+    except (ValueError, KeyError):
+        sound = False
+    if not sound:
+        raise _changed(folder / PLAN)
+    return planned
+
+
+def commit_folder(folder: Path, *, secret: str | None, previous: Path | None = None) -> Commitment:
+    """Commit to the plan of a folder.
+
+    Parameters
+    ----------
+    secret : 64 or more hexadecimal digits. None takes the secret of a commit that died here, else that of `previous`.
+    previous : folder of the draw before. Its record's digest goes into the commitment; with the same secret the commitment
+        continues its salt chain by one link.
+
+    Raises
+    ------
+    RefusedError : CT-DRAW-011 the folder is committed already, 019 another commit began here with another secret.
+    UsageError : CT-DRAW-007 no or a malformed secret, 015 no plan, 017 the draw before is not finished or had another chain.
+    VerificationError (CT-DRAW-014) if plan or frame changed; DrawError (CT-DRAW-018) if the chain is used up.
+    """
+    planned = load_plan(folder)
+    if (folder / COMMITMENT).exists():
+        raise _already(folder / COMMITMENT, "CT-DRAW-011", "已承诺 · this plan is committed already")
+    before, digest, earlier = _finished(previous) if previous is not None else (None, "", None)
+    own = _secret(folder)
+    chosen = secret or own or earlier
+    if chosen is None:
+        raise UsageError.of(
+            "CT-DRAW-007", where="secret", what="没有给出密值 · no secret was given.", advice="Give one."
+        )
+    continued = before is not None and chosen == earlier
+    wave = before.wave + 1 if before is not None and continued else 1
+    made, rules = record.commit(planned.frame, planned.spec, chosen, previous_digest=digest, wave=wave)
+    if before is not None and continued and made.chain_end != before.chain_end:
+        raise UsageError.of(
+            "CT-DRAW-017",
+            where=str(previous),
+            what="盐链长度与上次不同 · the draw before had another chain_length.",
+            advice="Keep chain_length, or commit with a fresh secret.",
+        )
+    if not _create(folder / SECRET, to_bytes({"secret": chosen}), mode=0o600) and _secret(folder) != chosen:
+        raise RefusedError.of(
+            "CT-DRAW-019",
+            where=str(folder / SECRET),
+            what="另一次承诺已用另一密值开始 · another commit began here with another secret.",
+            advice="Commit again without giving a secret.",
+        )
+    _write(folder / RULES, to_bytes(rules))
+    if not _create(folder / COMMITMENT, to_bytes(made.document())):
+        raise _already(folder / COMMITMENT, "CT-DRAW-011", "已承诺 · this plan is committed already")
+    return made
+
+
+def run_folder(folder: Path, *, beacon: str) -> Document:
+    """Draw once and return the record.
+
+    Raises
+    ------
+    RefusedError : CT-DRAW-010 no commitment yet, 012 drawn already.
+    VerificationError (CT-DRAW-014) if plan, frame, rules or secret no longer lead to the commitment.
+    UsageError (CT-DRAW-008) for a malformed beacon.
+    """
+    if not (folder / COMMITMENT).exists():
+        raise RefusedError.of(
+            "CT-DRAW-010",
+            where=str(folder),
+            what="尚未承诺,不能抽取 · a draw needs a commitment that was published before its beacon.",
+            advice="Run 'credit-tier draw commit' and publish commitment.json first.",
+        )
+    drawn = (folder / RECORD).exists()
+    if drawn and (folder / PUBLIC).exists():
+        raise _drawn(folder)
+    planned, commitment, secret = _committed(folder)
+    if drawn:
+        beacon = str(read_document(folder / RECORD).get("beacon"))
+    made, public = record.draw(planned.frame, planned.spec, commitment, secret=secret, beacon=beacon)
+    if not _create(folder / RECORD, to_bytes(made)):
+        if to_bytes(made) == _bytes(folder / RECORD):
+            _write(folder / PUBLIC, to_bytes(public))
+        raise _drawn(folder)
+    _write(folder / PUBLIC, to_bytes(public))
+    return made
+
+
+def proof_of(folder: Path, code: str) -> Document:
+    """Return the proof of one enterprise's own row; see :func:`credit_tier.sampling.record.row_proof`.
+
+    Raises
+    ------
+    RefusedError (CT-DRAW-010) before the commitment; UsageError (CT-DRAW-016) if the frame holds no such code.
+    """
+    if not (folder / COMMITMENT).exists():
+        raise RefusedError.of(
+            "CT-DRAW-010", where=str(folder), what="尚未承诺 · there is no commitment yet.", advice="Commit first."
+        )
+    planned, commitment, secret = _committed(folder)
+    made = read_document(folder / RECORD) if (folder / RECORD).exists() else None
+    leaf_secret = Secrets.of(secret, commitment.draw_id).leaf
+    return record.row_proof(planned.frame, planned.spec, commitment, code, leaf_secret=leaf_secret, record=made)
+
+
+def read_document(path: Path) -> Document:
+    """Return a document of a draw's folder.
+
+    Raises
+    ------
+    UsageError (CT-DRAW-015) if there is no such file; VerificationError (CT-DRAW-014) if it is not as it was written.
+    """
+    data = _bytes(path)
+    try:
+        document: Json = json.loads(data)
+        if isinstance(document, dict) and canonical_json(document) + b"\n" == data:
+            return document
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise _changed(path)
+
+
+def _committed(folder: Path) -> tuple[Planned, Commitment, str]:
+    """Return plan, commitment and secret of a folder after checking that the first and last lead to the second."""
+    planned = load_plan(folder)
+    stored = read_document(folder / COMMITMENT)
+    secret = _secret(folder)
+    if secret is None:
+        raise UsageError.of(
+            "CT-DRAW-015",
+            where=str(folder / SECRET),
+            what="密值文件缺失 · the secret is missing.",
+            advice="Restore it.",
+        )
+    wave, previous = stored.get("wave"), stored.get("previous")
+    if isinstance(wave, int) and isinstance(previous, str) and 1 <= wave <= planned.spec.chain_length:
+        made, rules = record.commit(planned.frame, planned.spec, secret, previous_digest=previous, wave=wave)
+        if made.document() == stored and read_document(folder / RULES) == rules:
+            return planned, made, secret
+    raise _changed(folder / COMMITMENT)
+
+
+def _finished(folder: Path) -> tuple[Commitment, str, str | None]:
+    """Return a finished draw's commitment, the digest of its record, and its secret where that is at hand."""
+    if not (folder / RECORD).exists():
+        raise UsageError.of(
+            "CT-DRAW-017",
+            where=str(folder),
+            what="上次抽取尚未完成 · the draw before has no record.",
+            advice="Give the folder of a finished draw.",
+        )
+    made = read_document(folder / RECORD)
+    digest = made.pop("record_digest", None)
+    stored = {k: v for k, v in read_document(folder / COMMITMENT).items() if k not in {"format", "commitment"}}
+    try:
+        commitment = Commitment(**stored)  # type: ignore[arg-type]
+    except TypeError:
+        raise _changed(folder / COMMITMENT) from None
+    if not isinstance(digest, str) or digest_of(made) != digest or commitment.digest != made.get("commitment"):
+        raise _changed(folder / RECORD)
+    return commitment, digest, _secret(folder)
+
+
+def _secret(folder: Path) -> str | None:
+    path = folder / SECRET
+    return str(read_document(path).get("secret")) if path.exists() else None
+
+
+def _already(path: Path, code: str, what: str) -> RefusedError:
+    return RefusedError.of(code, where=str(path), what=f"{what}.", advice="Plan anew in another folder.")
+
+
+def _drawn(folder: Path) -> RefusedError:
+    return RefusedError.of(
+        "CT-DRAW-012",
+        where=str(folder / RECORD),
+        what="本次承诺已抽取过一次 · this commitment was drawn already; its one record lies here.",
+        advice="A commitment is drawn once. A further draw needs a new plan, a new commitment and a new beacon.",
+    )
+
+
+def _changed(path: Path) -> VerificationError:
+    return VerificationError.of(
+        "CT-DRAW-014",
+        where=str(path),
+        what="文件已被改动或彼此不符 · a file changed, or the files of the folder do not belong together.",
+        advice="Restore the folder, or plan anew in another one.",
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError.of(
+            "CT-DRAW-015",
+            where=str(path),
+            what="没有这个文件 · there is no such file.",
+            advice="Give the folder of a draw; 'credit-tier draw plan' makes one.",
+        ) from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a file in place at once, replacing an older one."""
+    beside = _beside(path, data, 0o644)
+    beside.replace(path)
+    _sync(path.parent)
+
+
+def _create(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
+    """Put a file in place at once, unless there is one already; return whether this call did."""
+    beside = _beside(path, data, mode)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    finally:
+        beside.unlink()
+    _sync(path.parent)
+    return True
+
+
+def _beside(path: Path, data: bytes, mode: int) -> Path:
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return beside
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
