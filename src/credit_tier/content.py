@@ -151,7 +151,7 @@ def read_yaml(text: str, *, where: str) -> _Tree:
             )
             return None
         if isinstance(item, yaml.ScalarNode):
-            if item.style is None and item.value in _NULLS:
+            if not item.style and item.value in _NULLS:
                 return None
             return item.value
         if isinstance(item, yaml.SequenceNode):

@@ -144,3 +144,13 @@ def test_lint_names_the_file(tmp_path: Path, name: str, text: str, words: str) -
 
     faults, _ = check(Content.resolve(overlay(tmp_path, {name: text})))
     assert any(words in str(fault) and name in str(fault) for fault in faults)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("null", None), ("~", None), ("", None), ("'null'", "null"), ('"~"', "~")])
+def test_only_a_plain_null_is_empty(written: str, meant: str | None) -> None:
+    """Quoted text stays text."""
+
+    class Optional(FileSpec):
+        value: str | None = "unset"
+
+    assert parse(f"value: {written}\n", Optional, where="f.yaml").value == meant

@@ -89,7 +89,7 @@ class World:
         }
         pl.DataFrame(self.checks, schema=schema).write_parquet(delivery / "checks.parquet")
         report = ingest(self.root / name, delivery, self.content())
-        assert report.quarantined == 0, report
+        assert report.clean, report
         return Lake.open(self.root / name)
 
 

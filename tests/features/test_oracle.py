@@ -308,7 +308,12 @@ def test_records_known_on_or_after_as_of_never_matter(data, planted, order, worl
             {**row, "check_no": f"P{row['check_no']}", "seen_on": max(row["seen_on"], as_of)} for row in planted[1]
         ]
         corrections = [
-            {**row, "found": not row["found"], "fine": 12345.0, "seen_on": as_of + dt.timedelta(days=i)}
+            {
+                **row,
+                "found": not row["found"],
+                "fine": 12345.0,
+                "seen_on": max(as_of + dt.timedelta(days=i), row["happened_on"]),
+            }
             for i, row in enumerate(checks)
         ]
         moved = [{**row, "area": "z", "seen_on": as_of + dt.timedelta(days=1)} for row in firms[:1]]
