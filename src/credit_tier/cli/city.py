@@ -45,7 +45,7 @@ def city(
             format=record_format.value,
         )
     emit(
-        summary.as_json(),
+        summary.to_json(),
         as_json=as_json,
         lines=[
             *table(

@@ -62,7 +62,7 @@ class CitySummary:
     found_rate: float
     digest: str
 
-    def as_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return the summary as a JSON object."""
         return asdict(self)
 

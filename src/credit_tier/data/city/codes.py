@@ -42,7 +42,7 @@ def credit_codes(count: int, *, seed: int, is_cooperative: npt.NDArray[np.bool_]
     Source: GB 32100-2015 (check character 18) and GB 11714 (check character of the organisation body); `policy.md` section 4.1.
 
     >>> [str(code) for code in credit_codes(2, seed=0)]
-    ['91000000MA0000009X', '91000000MADHNQHH1U']
+    ['91000000MA0000007C', '91000000MADGFK2473']
     """
     if not 0 <= count <= SPACE:
         raise UsageError.of(

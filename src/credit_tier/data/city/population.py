@@ -15,7 +15,7 @@ from credit_tier.data.city import places
 from credit_tier.data.city.chance import NEVER, Days, Flags, Index, Reals, delay, pick, pick_within, stream
 from credit_tier.data.city.codes import credit_codes
 
-FRAILTY_SPREAD: Final = 0.95
+FRAILTY_SPREAD: Final = 1.05
 """Standard deviation of what sets enterprises apart for good and no register shows."""
 
 SIZE_TAIL: Final = 1.08
@@ -104,11 +104,11 @@ def draw_population(size: int, *, seed: int, first_day: int, last_day: int) -> P
     established, closed = _lives(stream(seed, "lives"), size, first_day=first_day, last_day=last_day)
     hidden = stream(seed, "hidden")
     frailty = FRAILTY_SPREAD * hidden.standard_normal(size)
-    distress = 0.4 * frailty / FRAILTY_SPREAD + np.sqrt(1 - 0.4**2) * hidden.standard_normal(size)
+    distress = 0.55 * frailty / FRAILTY_SPREAD + np.sqrt(1 - 0.55**2) * hidden.standard_normal(size)
     is_shell = hidden.random(size) < np.where(staff <= 3, SHELL_SHARE * 1.4, SHELL_SHARE * 0.3)
     is_key = np.isin(division, [DIVISION_CODES.index(code) for code in places.KEY_DIVISIONS])
     effects = np.array([effect for _, effect, _ in places.SECTIONS.values()])
-    division_effect = 0.22 * stream(20_200_327, "division effects").standard_normal(len(DIVISION_CODES))
+    division_effect = 0.45 * stream(20_200_327, "division effects").standard_normal(len(DIVISION_CODES))
     log_staff = np.log10(staff)
     return Population(
         code=credit_codes(size, seed=seed, is_cooperative=entity_type == ENTITY_CODES.index("9100")),
@@ -129,7 +129,7 @@ def draw_population(size: int, *, seed: int, first_day: int, last_day: int) -> P
         is_key=is_key,
         industry_effect=effects[section] + division_effect[division] + places.KEY_EFFECT * is_key,
         district_effect=np.array([effect for _, _, effect in places.DISTRICTS.values()])[district],
-        size_effect=0.55 * log_staff - 0.16 * log_staff**2 + 0.9 * is_shell,
+        size_effect=0.9 * log_staff - 0.2 * log_staff**2 + 1.3 * is_shell,
         complaint_rate=np.array([rate for _, _, rate in places.SECTIONS.values()])[section] * staff**0.3,
     )
 
@@ -152,14 +152,14 @@ def _divisions(rng: np.random.Generator, district: Index, section: Index) -> Ind
 def _lives(rng: np.random.Generator, size: int, *, first_day: int, last_day: int) -> tuple[Days, Days]:
     """Return days of establishment and closing; nobody closed before the period begins."""
     years = (last_day - first_day) / 365.25
-    is_new = rng.random(size) < min(0.6, 0.055 * years)
+    is_new = rng.random(size) < min(0.6, 0.045 * years)
     age_at_start = np.minimum(rng.exponential(7.5 * 365.25, size), 40 * 365.25)
     born_in = rng.random(size) * (last_day - first_day)
     established = np.where(is_new, first_day + born_in, first_day - 1 - age_at_start).astype(np.int32)
-    # Young enterprises die at 9 % a year, older ones at 4 %.
+    # Young enterprises die at 7 % a year, older ones at 3 %.
     start = np.maximum(established, first_day)
     is_young = start - established < 3 * 365
-    life = rng.exponential(365.25 / np.where(is_young, 0.09, 0.04), size)
+    life = rng.exponential(365.25 / np.where(is_young, 0.07, 0.03), size)
     closed = start + np.maximum(life, 60.0)
     return established, np.where(closed < last_day, closed, NEVER).astype(np.int32)
 

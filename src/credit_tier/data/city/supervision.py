@@ -18,8 +18,8 @@ from credit_tier.data.city.population import DIVISION_CODES, SECTION_CODES, Popu
 from credit_tier.temporal import day_number
 
 FEWER_VISITS_FROM: Final = day_number(date(2025, 1, 1))
-YEARLY_RATES: Final = (0.05, 0.09, 0.20, 0.40)
-YEARLY_RATES_2025: Final = (0.025, 0.06, 0.20, 0.45)
+YEARLY_RATES: Final = (0.08, 0.12, 0.22, 0.40)
+YEARLY_RATES_2025: Final = (0.045, 0.08, 0.22, 0.45)
 """Share of a stratum drawn per year, by level of the dossier: long clean, plain, one matter, several."""
 
 KEY_FACTOR: Final = 1.5

@@ -26,7 +26,7 @@ from credit_tier.data.city.population import (
     Population,
 )
 from credit_tier.data.city.registers import TAX_KINDS, Entries
-from credit_tier.data.city.supervision import RANDOM, RESULTS, TRIGGERS
+from credit_tier.data.city.supervision import RANDOM, RESULTS, STRATA, TRIGGERS
 from credit_tier.data.city.world import Complaints, Visits
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def inspections(people: Population, visits: Visits, period: Period, *, seed: int
         {
             "inspection_no": number,
             "uscc": _words(people.code, subject),
-            "stratum": _whole(visits.stratum[row]),
+            "stratum": _words((*STRATA, "none"), visits.stratum[row]).set(pl.Series(~is_drawn), None),
             "probability": pl.Series(visits.probability[row]),
             "in_violation": _flags(visits.found[row]),
         }

@@ -2,8 +2,9 @@
 
 The log-odds of an enterprise are its fixed effect, an age effect, a slow own fluctuation (AR(1)), the city's slow drift, and for a while the
 lesson of having been caught.
-Given the log-odds the state is exactly Bernoulli: it comes from comparing the probability with a Gaussian AR(1) process, so that
-violations last for months and the recorded probability is still honest.
+The state comes from comparing the probability with a Gaussian AR(1) process, so that violations last for months.
+For whoever was never caught the probability is exact; since the caught put things right, the city as a whole has some five in a hundred fewer
+violations than its probabilities sum to. Counts of states, not sums of probabilities, are therefore the yardstick for estimates of a rate.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from credit_tier.data.city.population import SECTION_CODES, Population
 
 Floats = npt.NDArray[np.float32]
 
-INTERCEPT: Final = -3.75
-FLUCTUATION_SPREAD: Final = 0.55
+INTERCEPT: Final = -4.65
+FLUCTUATION_SPREAD: Final = 0.5
 FLUCTUATION_MEMORY: Final = 0.96
 """Month-to-month correlation of an enterprise's own fluctuation."""
 
 STATE_MEMORY: Final = 0.85
 """Month-to-month correlation of the process behind the state: a violation typically lasts some months."""
 
-LESSON: Final = -1.1
+LESSON: Final = -0.6
 LESSON_MEMORY: Final = 0.5 ** (1 / 6)
 """What being caught does to the log-odds, halved every six months."""
 
@@ -48,7 +49,7 @@ class Truth:
 
     Attributes
     ----------
-    probability : chance of being in violation this month given everything hidden.
+    probability : chance of being in violation this month, as traits, time and lessons make it.
     in_violation : the state itself.
     """
 
@@ -58,7 +59,7 @@ class Truth:
         self._drift = city_drift(months, seed=seed)
         self._fixed = (INTERCEPT + people.fixed_effect).astype(np.float32)
         is_catering = people.section == SECTION_CODES.index("H")
-        self._young_effect = np.where(is_catering, 0.9, 0.45).astype(np.float32)
+        self._young_effect = np.where(is_catering, 1.3, 0.7).astype(np.float32)
         rng = stream(seed, "initial state")
         self._fluctuation = FLUCTUATION_SPREAD * rng.standard_normal(len(people), dtype=np.float32)
         self._process = rng.standard_normal(len(people), dtype=np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from credit_tier.data.city import places
-from credit_tier.data.city.chance import Days, Flags, Index, Reals, stream
+from credit_tier.data.city.chance import Days, Flags, Index, Reals, pick, stream
 from credit_tier.data.city.filings import Filings
 from credit_tier.data.city.outcomes import Penalties, decide, is_penalised
 from credit_tier.data.city.population import Population
@@ -29,14 +29,19 @@ from credit_tier.data.city.supervision import (
 )
 from credit_tier.data.city.truth import Floats, Truth
 
-COMPLAINTS_PER_MONTH: Final = 0.0030
-COMPLAINT_LIFT: Final = 5.0
+COMPLAINTS_PER_MONTH: Final = 0.0042
+COMPLAINT_LIFT: Final = 7.0
 """An enterprise in violation draws so many times more complaints."""
 
-UNSEEN_PENALTY: Final = (0.0004, 0.010)
+UNSEEN_PENALTY: Final = (0.0004, 0.016)
 """Chance per month of a penalty without an inspection on record (tax, traffic, police): clean, in violation."""
 
-FOLLOWED_SHARE: Final = 0.35
+UNSEEN_SHARES: Final = tuple(
+    {"tax": 3.0, "market_regulation": 2.0, "labour": 2.0, "fire": 1.0, "environment": 1.0, "other": 2.0}.get(name, 0.0)
+    for name in places.DEPARTMENTS
+)
+
+FOLLOWED_SHARE: Final = 0.28
 REINSPECTED_SHARE: Final = 0.5
 CORRECTING_SHARE: Final = 0.75
 """Shares: complaints that lead to a visit, findings that are checked again, the caught who put things right."""
@@ -234,10 +239,9 @@ class _World:
         clean, violating = UNSEEN_PENALTY
         chance = np.where(truth.in_violation, violating, clean)
         unseen = np.flatnonzero(self._alive & (rng.random(len(people)) < chance))
-        elsewhere = [places.DEPARTMENTS.index("other"), places.DEPARTMENTS.index("tax")]
         subject = np.concatenate([made.subject[chosen], unseen])
         found_on = np.concatenate([made.day[chosen], self._days(unseen, rng)])
-        department = np.concatenate([made.department[chosen], rng.choice(elsewhere, len(unseen), p=[0.65, 0.35])])
+        department = np.concatenate([made.department[chosen], pick(rng, UNSEEN_SHARES, len(unseen))])
         domain = domains_of(people, subject, department)
         decided = decide(people, subject, found_on, department=department, domain=domain, rng=rng)
         self.penalties.append(decided)

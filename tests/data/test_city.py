@@ -1,0 +1,267 @@
+"""The synthetic city: reproducible, deliverable as it is, and nobody's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+import stdnum.cn.uscc
+import typer
+from typer.testing import CliRunner
+
+import credit_tier.data.city as city_module
+from credit_tier.cli.city import city as city_command
+from credit_tier.content import Content
+from credit_tier.data.city import generate
+from credit_tier.data.city.codes import SPACE, credit_codes
+from credit_tier.data.ingest import ingest, load_specs
+from credit_tier.data.lake import Lake
+from credit_tier.errors import UsageError
+
+SECTION_STARTS = (
+    *(("A", 1), ("B", 6), ("C", 13), ("D", 44), ("E", 47), ("F", 51), ("G", 53), ("H", 61), ("I", 63), ("J", 66)),
+    *(("K", 70), ("L", 71), ("M", 73), ("N", 76), ("O", 80), ("P", 83), ("Q", 84), ("R", 86), ("S", 91), ("T", 97)),
+)
+"""First division of each section of GB/T 4754-2017, written down here once more."""
+
+RECORD_NUMBERS = {
+    "inspections": "inspection_no",
+    "complaints": "complaint_no",
+    "penalties": "penalty_no",
+    "abnormal_listings": "listing_no",
+    "judgments": "judgment_no",
+    "tax_arrears": "notice_no",
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("city") / "small"
+    generate(out, enterprises=3000, seed=11)
+    return out
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _records(folder: Path, table: str) -> pl.DataFrame:
+    return pl.read_parquet(folder / "records" / f"{table}.parquet")
+
+
+def test_same_seed_same_bytes_other_seed_other_city(tmp_path: Path) -> None:
+    """The seed decides every byte of every file."""
+    first = generate(tmp_path / "a", enterprises=400, seed=5)
+    again = generate(tmp_path / "b", enterprises=400, seed=5)
+    other = generate(tmp_path / "c", enterprises=400, seed=6)
+    assert _digests(tmp_path / "a") == _digests(tmp_path / "b")
+    assert first == again
+    assert other.digest != first.digest
+    shared = set(_digests(tmp_path / "a").values()) & set(_digests(tmp_path / "c").values())
+    assert not shared
+
+
+def test_ingested_without_one_rejected_row_from_either_format(small: Path, tmp_path: Path) -> None:
+    """What the city delivers meets the shipped contracts, and CSV and Parquet make the same lake."""
+    content = Content.resolve()
+    report = ingest(tmp_path / "lake", small / "records", content)
+    assert report.clean
+    rejected = {table.table: (table.quarantined, table.duplicates) for table in report.tables}
+    assert rejected == dict.fromkeys(load_specs(content), (0, 0))
+    assert all(not file.unmapped_columns and not file.absent_columns for t in report.tables for file in t.files)
+
+    generate(tmp_path / "csv", enterprises=3000, seed=11, format="csv")
+    from_csv = ingest(tmp_path / "csv-lake", tmp_path / "csv" / "records", content)
+    assert from_csv.clean
+    assert Lake.open(tmp_path / "csv-lake").digest == Lake.open(tmp_path / "lake").digest
+
+
+def test_columns_are_those_of_the_contracts_in_their_order(small: Path) -> None:
+    """A reader of the contract finds the file as described."""
+    for name, spec in load_specs(Content.resolve()).items():
+        assert _records(small, name).columns == list(spec.columns)
+
+
+def test_nothing_is_known_before_it_happened_or_after_the_cutoff(small: Path) -> None:
+    """Event day <= day of receipt < cut-off, in every row of every table."""
+    for name, spec in load_specs(Content.resolve()).items():
+        frame = _records(small, name)
+        assert frame.height > 0
+        assert frame["received_on"].max() < date(2026, 1, 1)
+        if spec.event_on:
+            assert (frame[spec.event_on] <= frame["received_on"]).all()
+            assert frame[spec.event_on].min() >= date(2021, 1, 1)
+        for column, declared in spec.columns.items():
+            if declared.type == "date" and column not in {"received_on", "due_on"}:
+                assert (frame[column].is_null() | (frame[column] <= frame["received_on"])).all(), (name, column)
+
+
+@pytest.mark.parametrize(("table", "number"), sorted(RECORD_NUMBERS.items()))
+def test_later_versions_only_add(small: Path, table: str, number: str) -> None:
+    """A repair, removal or closing comes as a later version of the same record that takes nothing back."""
+    frame = _records(small, table).sort(number, "received_on")
+    versions = frame.group_by(number, maintain_order=True).agg(pl.all())
+    assert (frame.group_by(number, "received_on").len()["len"] == 1).all()
+    repeated = versions.filter(pl.col("received_on").list.len() > 1)
+    if table == "inspections":
+        assert repeated.height == 0
+        return
+    assert repeated.height > 20
+    for column in frame.columns:
+        if column in {number, "received_on"}:
+            continue
+        known = repeated[column].list.drop_nulls()
+        assert (known.list.n_unique() <= 1).all(), column
+        first_known = repeated[column].list.eval(pl.element().is_not_null().cast(pl.Int8).diff().min()).list.first()
+        assert (first_known.fill_null(0) >= 0).all(), column
+
+
+def test_penalties_go_through_duty_commitment_and_repair_in_order(small: Path) -> None:
+    """Decision, publication, fulfilment, commitment and repair follow one another, with the waiting time of the field."""
+    frame = _records(small, "penalties")
+    repaired = frame.filter(pl.col("repaired_on").is_not_null())
+    assert repaired.height > 10
+    assert (repaired["commitment_on"] < repaired["repaired_on"]).all()
+    assert (repaired["duty_fulfilled_on"] <= repaired["commitment_on"]).all()
+    waited = (repaired["commitment_on"] - repaired["decided_on"]).dt.total_days()
+    is_long = repaired["domain"].is_in(["food", "drug", "special_equipment", "work_safety", "fire"])
+    assert (waited >= 92).all()
+    assert (waited.filter(is_long) >= 365).all()
+    warned = frame.filter(pl.col("kinds") == "warning")
+    assert warned["published_on"].is_null().all()
+    assert (warned["fine"] == "0.0000").all()
+    assert frame.filter(pl.col("kinds") != "warning")["published_on"].is_not_null().all()
+
+
+def test_credit_codes_are_valid_distinct_and_nobodys() -> None:
+    """An independent validator accepts every code; the division 000000 does not exist, so no code is an enterprise's."""
+    codes = [str(code) for code in credit_codes(4000, seed=3)]
+    assert len(set(codes)) == 4000
+    weights = (3, 7, 9, 10, 5, 8, 4, 2)
+    for code in codes:
+        assert stdnum.cn.uscc.is_valid(code)
+        assert code[2:8] == "000000"
+        check = 11 - sum(int(c, 36) * w for c, w in zip(code[8:16], weights, strict=True)) % 11
+        assert code[16] == {10: "X", 11: "0"}.get(check, str(check))
+
+
+def test_more_codes_than_there_are_is_refused() -> None:
+    """Distinctness is never given up silently."""
+    with pytest.raises(UsageError) as caught:
+        credit_codes(SPACE + 1, seed=0)
+    assert caught.value.code == "CT-CITY-001"
+
+
+def test_every_subject_is_registered_before_its_first_record(small: Path) -> None:
+    """Records speak of enterprises that the authority already knows."""
+    register = _records(small, "enterprises").group_by("uscc").agg(pl.col("received_on").min().alias("known_on"))
+    assert register.height == 3000
+    for table in (*RECORD_NUMBERS, "annual_reports"):
+        joined = _records(small, table).join(register, on="uscc", how="left")
+        assert (joined["known_on"] <= joined["received_on"]).all(), table
+
+
+def test_industry_and_district_are_real_codes(small: Path) -> None:
+    """Divisions lie in the range of their section; districts are Suzhou's."""
+    frame = _records(small, "enterprises")
+    for section, divisions in frame.group_by("industry_section").agg("industry_division").iter_rows():
+        owners = {[name for name, start in SECTION_STARTS if start <= int(division)][-1] for division in divisions}
+        assert owners == {section}
+    assert set(frame["district"]) == {
+        *("320505", "320506", "320507", "320508", "320509", "320571", "320581", "320582", "320583", "320585"),
+    }
+    assert frame["industry_section"].n_unique() >= 15
+
+
+def test_visits_are_made_on_working_days_and_say_what_caused_them(small: Path) -> None:
+    """Only random visits carry a draw and a probability, and all of them do."""
+    frame = _records(small, "inspections")
+    assert (frame["inspected_on"].dt.weekday() <= 5).all()
+    is_random = frame["trigger"] == "random"
+    assert is_random.sum() > 100
+    assert (frame["draw_id"].is_not_null() == is_random).all()
+    assert (frame["inclusion_probability"].is_not_null() == is_random).all()
+    drawn = frame.filter(is_random)
+    assert (drawn["draw_id"] == "SZ" + drawn["inspected_on"].dt.strftime("%Y%m")).all()
+    assert drawn["inclusion_probability"].is_between(0, 1, closed="right").all()
+    assert set(frame["trigger"]) == {"random", "complaint", "campaign", "reinspection"}
+    found = frame["result"].is_in(["no_problem", "no_activity"])
+    assert (found != frame["problem_found"]).all()
+
+
+def test_nobody_has_a_name(small: Path) -> None:
+    """No column can hold a person's or an enterprise's name: texts are codes, record numbers and public bodies."""
+    specs = load_specs(Content.resolve())
+    for name, spec in specs.items():
+        for column, declared in spec.columns.items():
+            if declared.type != "text":
+                continue
+            assert column in {*RECORD_NUMBERS.values(), "authority", "court", "kinds", "draw_id"}
+            if column in {"authority", "court"}:
+                assert all(
+                    text.endswith(("局", "大队", "委员会", "人民法院"))
+                    for text in _records(small, name)[column].unique()
+                )
+
+
+def test_wrong_arguments_are_all_told_at_once(tmp_path: Path) -> None:
+    """A person corrects all arguments in one go."""
+    with pytest.raises(UsageError) as caught:
+        generate(tmp_path / "x", enterprises=3, seed=-1, first=date(2021, 1, 2), cutoff=date(2020, 1, 1))
+    assert [fault.where for fault in caught.value.faults] == ["enterprises", "seed", "first, cutoff", "first, cutoff"]
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    """A city never overwrites."""
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "mine.txt").write_text("keep", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        generate(tmp_path / "x", enterprises=100, seed=1)
+    assert caught.value.code == "CT-CITY-003"
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["mine.txt"]
+
+
+def test_a_run_that_dies_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder appears whole or not at all."""
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(city_module, "truth_tables", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        generate(tmp_path / "x", enterprises=100, seed=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "cutoff"), [(date(2024, 1, 1), date(2024, 2, 1)), (date(2018, 7, 1), date(2019, 4, 1))]
+)
+def test_short_and_early_periods_work(tmp_path: Path, first: date, cutoff: date) -> None:
+    """A period may be one month long or lie elsewhere; empty tables keep their columns."""
+    summary = generate(tmp_path / "x", enterprises=60, seed=2, first=first, cutoff=cutoff)
+    assert summary.rows["enterprises"] >= 60
+    for name, spec in load_specs(Content.resolve()).items():
+        assert _records(tmp_path / "x", name).columns == list(spec.columns)
+
+
+def test_command_prints_one_json_object_with_the_digest(tmp_path: Path) -> None:
+    """The command and the function write the same city."""
+    app = typer.Typer()
+    app.command("city")(city_command)
+    wanted = generate(tmp_path / "a", enterprises=200, seed=9)
+    result = CliRunner().invoke(app, [str(tmp_path / "b"), "--enterprises", "200", "--seed", "9", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == wanted.to_json()
+    people = CliRunner().invoke(app, [str(tmp_path / "c"), "--enterprises", "200", "--seed", "9", "--format", "csv"])
+    assert people.exit_code == 0
+    assert "合成城市" in people.stdout
+    assert (tmp_path / "c" / "records" / "penalties.csv").is_file()
