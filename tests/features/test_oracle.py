@@ -18,7 +18,6 @@ from credit_tier.features import build as builder
 from credit_tier.features import spine as spines
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.feature import FeatureSpec
-from credit_tier.specs.model import GridCohort
 from credit_tier.temporal import date_of
 
 START = dt.date(2024, 1, 1)
@@ -269,7 +268,7 @@ def at(number_: int) -> dt.date:
 
 def features_of(world, name: str, dates: list[dt.date]) -> tuple[list[tuple[str, dt.date]], np.ndarray]:
     lake = world.lake(name)
-    spine = spines.grid(lake, GridCohort(kind="grid", every_months=1, first=START), dates)
+    spine = spines.grid(lake, (), dates)
     frame = builder.build(lake, FEATURES, spine)
     codes = lake.codes()["code"].to_list()
     rows = list(zip(spine["enterprise_no"].to_list(), spine["as_of_day"].to_list(), strict=True))

@@ -46,8 +46,8 @@ def attach(lake: Lake, label: Label, spine: nw.DataFrame[Any]) -> nw.DataFrame[A
         .with_columns(bind(label.positive, spec, knows_as_of=True).cast(nw.Int8).alias("positive"))
     )
     outcome = inside.group_by("row").agg(nw.col("positive").max())
-    # cutoff is the last day on which anything became known; what was known by then is known before the following day.
-    mature = closed <= day_number(lake.cutoff) + 1
+    # What became known on the table's last day is known before the following day; other tables may reach further.
+    mature = closed <= day_number(lake.cutoff_of(label.source)) + 1
     joined = rows.with_columns(mature.alias("is_mature")).join(outcome, on="row", how="left").sort("row").collect()
     observed = ~nw.col("positive").is_null()
     return joined.select(

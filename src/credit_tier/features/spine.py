@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF, bind
 from credit_tier.features.visible import is_visible
-from credit_tier.specs.model import EventCohort, GridCohort
+from credit_tier.specs.condition import Condition
+from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec
 from credit_tier.temporal import add_months, day_number
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def grid_dates(cohort: GridCohort, until: date) -> list[date]:
     return dates
 
 
-def grid(lake: Lake, cohort: GridCohort, dates: list[date]) -> nw.DataFrame[Any]:
-    """Return one row per subject whose register record, visible at as_of, meets the cohort's conditions.
+def grid(lake: Lake, where: tuple[Condition, ...], dates: list[date]) -> nw.DataFrame[Any]:
+    """Return one row per date and subject whose register record, visible at that date, meets the conditions.
 
     Returns
     -------
@@ -41,24 +42,30 @@ def grid(lake: Lake, cohort: GridCohort, dates: list[date]) -> nw.DataFrame[Any]
 
     Raises
     ------
-    FeatureError (CT-FEAT-010) if no subject is in the cohort at any of the dates.
+    FeatureError (CT-FEAT-010) if there is no date, or no subject at any of them.
     """
     import narwhals as nw
 
+    if not dates:
+        raise FeatureError.of(
+            "CT-FEAT-010", what="the cohort has no as_of date.", advice="Check 'first' against the data cut-off."
+        )
     spec = lake.spec(lake.register)
-    columns = ["enterprise_no", "known_day", "superseded_day", *dict.fromkeys(c.column for c in cohort.where)]
+    columns = dict.fromkeys(["enterprise_no", "known_day", "superseded_day", *(c.column for c in where)])
     register = lake.frame(lake.register).select(*columns)
     parts = []
     for as_of in dates:
         day = day_number(as_of)
         members = register.filter(is_visible(nw.lit(day))).with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
-        members = members.filter(bind(cohort.where, spec, knows_as_of=True))
-        parts.append(members.select("enterprise_no", AS_OF))
-    if not parts:
-        raise FeatureError.of(
-            "CT-FEAT-010", what="the cohort has no as_of date.", advice="Check 'first' against the data cut-off."
-        )
+        parts.append(members.filter(bind(where, spec, knows_as_of=True)).select("enterprise_no", AS_OF))
     return _numbered(nw.concat(parts), [])
+
+
+def observations(lake: Lake, model: ModelSpec) -> nw.DataFrame[Any]:
+    """Return the spine from which a model learns, up to the data cut-off of its label's table."""
+    if isinstance(model.cohort, EventCohort):
+        return events(lake, model.cohort)
+    return grid(lake, model.cohort.where, grid_dates(model.cohort, lake.cutoff_of(model.label.source)))
 
 
 def events(lake: Lake, cohort: EventCohort) -> nw.DataFrame[Any]:
@@ -132,30 +139,38 @@ def register_columns(lake: Lake, spine: nw.DataFrame[Any], names: list[str]) -> 
     return rows.select("row").join(found, on="row", how="left").sort("row").collect()
 
 
-def scoring(lake: Lake, cohort: GridCohort | EventCohort, as_of: date) -> nw.DataFrame[Any]:
-    """Return the subjects to score at one as_of.
+def scoring(lake: Lake, model: ModelSpec, as_of: date) -> nw.DataFrame[Any]:
+    """Return the subjects that a model scores at one as_of.
 
-    A grid cohort: every subject that meets its conditions at as_of.
-    An event cohort: every subject with a visible record of its kind; the next event is taken to be planned like the latest one,
-    so the attributes are those of that record.
+    An event cohort's attributes are those of the subject's latest visible record of its kind (the next event is taken to be
+    planned like it), empty where there is none.
 
     Raises
     ------
-    FeatureError (CT-FEAT-010) if nobody is in the cohort.
+    FeatureError (CT-FEAT-010) if nobody is to be scored.
     """
     import narwhals as nw
 
-    if isinstance(cohort, GridCohort):
-        return grid(lake, cohort, [as_of])
+    if isinstance(model.cohort, GridCohort):
+        return grid(lake, (model.population or model.cohort).where, [as_of])
+    cohort = model.cohort
     day = day_number(as_of)
-    spec = lake.spec(cohort.source)
     known = lake.frame(cohort.source).filter(
-        is_visible(nw.lit(day)), nw.col("event_day") < day, bind(cohort.where, spec, knows_as_of=False)
+        is_visible(nw.lit(day)),
+        nw.col("event_day") < day,
+        bind(cohort.where, lake.spec(cohort.source), knows_as_of=False),
     )
     latest = [
         nw.col(column).cast(nw.String).fill_null("").last(order_by=["event_day", "record_id"]).alias(name)
         for name, column in cohort.attributes.items()
     ]
-    subjects = known.group_by("enterprise_no").agg(nw.col("event_day").max().alias("last_day"), *latest)
-    rows = subjects.with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
-    return _numbered(rows.select("enterprise_no", AS_OF, *cohort.attributes), list(cohort.attributes))
+    planned = known.group_by("enterprise_no").agg(nw.col("known_day").max().alias("last_known"), *latest)
+    attributes = list(cohort.attributes)
+    if model.population is None:
+        rows = planned.with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF)).select("enterprise_no", AS_OF, *attributes)
+        return _numbered(rows, attributes)
+    members = grid(lake, model.population.where, [as_of])
+    if not attributes:
+        return members
+    joined = members.lazy().join(planned.select("enterprise_no", *attributes), on="enterprise_no", how="left")
+    return joined.with_columns(*(nw.col(name).fill_null("") for name in attributes)).sort("row").collect()

@@ -34,6 +34,12 @@ class EventCohort(Spec):
     If several records of a day differ, the smallest value in text order is taken."""
 
 
+class Population(Spec):
+    """Whom a model scores: subjects whose register record, visible at as_of, meets the conditions."""
+
+    where: tuple[Condition, ...] = ()
+
+
 class Label(Spec):
     """The outcome to predict.
 
@@ -119,6 +125,8 @@ class ModelSpec(FileSpec):
     purpose: str
     legal_basis: str
     cohort: Annotated[GridCohort | EventCohort, Field(discriminator="kind")]
+    population: Population | None = None
+    """None: the members of a grid cohort, or the subjects with a visible record of an event cohort's kind."""
     label: Label
     features: tuple[str, ...] | None = None
     """Ids of the catalogue; None means all."""

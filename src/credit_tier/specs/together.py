@@ -9,9 +9,16 @@ from credit_tier.errors import ContentError, Fault
 from credit_tier.specs.condition import Condition, literal
 from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
-from credit_tier.specs.model import EventCohort, ModelSpec, TiersSpec
+from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec, TiersSpec
 from credit_tier.specs.plan import PlanSpec
 from credit_tier.specs.rulepack import RulePackSpec
+
+
+_PIPELINES: dict[str, type[FileSpec]] = {
+    "features.yaml": CatalogueSpec,
+    "tiers.yaml": TiersSpec,
+    "inspection_round.yaml": PlanSpec,
+}
 
 
 def check(content: Content) -> tuple[list[Fault], int]:
@@ -47,11 +54,9 @@ def spec_of(item: ContentFile) -> type[FileSpec] | None:
         return ModelSpec
     if item.room == "rule_packs" and item.name.count("/") == 2:
         return RulePackSpec
-    return (
-        {"features.yaml": CatalogueSpec, "tiers.yaml": TiersSpec, "inspection_round.yaml": PlanSpec}.get(item.name)
-        if item.room == "pipelines"
-        else None
-    )
+    if item.room == "pipelines":
+        return _PIPELINES.get(item.name)
+    return None
 
 
 def _references(loaded: dict[str, FileSpec]) -> Iterator[Fault]:
@@ -138,9 +143,9 @@ def _model(
         else:
             yield from _conditions(label, events, spec.cohort.where)
             yield from _columns(label, events, spec.cohort.attributes.values())
-    else:
-        for register in registers:
-            yield from _conditions(label, register, spec.cohort.where)
+    members = spec.cohort.where if isinstance(spec.cohort, GridCohort) else ()
+    for register in registers:
+        yield from _conditions(label, register, (*members, *(spec.population.where if spec.population else ())))
 
 
 def _conditions(where: str, table: DatasetSpec, conditions: Iterable[Condition]) -> Iterator[Fault]:
