@@ -13,7 +13,6 @@ from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec, TiersSpe
 from credit_tier.specs.plan import PlanSpec
 from credit_tier.specs.rulepack import RulePackSpec
 
-
 _PIPELINES: dict[str, type[FileSpec]] = {
     "features.yaml": CatalogueSpec,
     "tiers.yaml": TiersSpec,
