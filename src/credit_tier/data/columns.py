@@ -173,9 +173,10 @@ def _read_money(series: pl.Series, column: Column, unit: str | None) -> ReadColu
     scaled = series.cast(pl.Float64) * 10.0**places
     whole = scaled.round()
     step = 2.0**-23 if series.dtype == pl.Float32 else 2.0**-52
-    readable = (scaled.is_finite() & (whole.abs() <= 2.0**53)).fill_null(False)
+    # beyond a quarter of the exact range the float no longer tells one fen from the next
+    readable = (scaled.is_finite() & (whole.abs() * step < 0.25)).fill_null(False)
     off = (scaled - whole).abs()
-    tolerated = (off <= 4 * step * whole.abs() + 1e-9).fill_null(False) & (off < 0.5).fill_null(False)
+    tolerated = ((off <= 2 * step * whole.abs() + 1e-9) & (off < 0.5)).fill_null(False)
     values = whole.set(~(readable & tolerated), None).cast(pl.Int64)
     return ReadColumn(
         values,
@@ -244,7 +245,9 @@ def _read_date(series: pl.Series, column: Column, unit: str | None) -> ReadColum
         return ReadColumn(local.dt.date(), {})
     if series.dtype != pl.String:
         raise WrongTypeError
-    values = _patched(series, series.str.to_date("%Y-%m-%d", strict=False), _dates_of_odd_text)
+    usual = series.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$").fill_null(False)
+    fast = series.set(~usual, None).str.to_date("%Y-%m-%d", strict=False)
+    values = _patched(series, fast, _dates_of_odd_text)
     failed = series.is_not_null() & values.is_null()
     if not failed.any():
         return ReadColumn(values, {})

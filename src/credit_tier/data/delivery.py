@@ -157,29 +157,55 @@ def _read_csv(file: SourceFile) -> pl.DataFrame:
     if not raw.strip():
         raise _empty(file)
     headers = _headers(raw, file)
-    try:
-        frame = pl.read_csv(
-            raw,
-            infer_schema=False,
-            new_columns=headers,
-            encoding="utf8",
-            raise_if_empty=False,
-            truncate_ragged_lines=False,
-        )
-    except pl.exceptions.PolarsError as error:
-        raise _malformed(file) from error
-    if frame.columns != headers:
-        raise _malformed(file)
+    frame = _parsed(raw, headers, file)
     blank = pl.all_horizontal(pl.all().is_null())
     return frame.filter(~blank)
 
 
-def _malformed(file: SourceFile) -> DataError:
+def _parsed(raw: bytes, headers: list[str], file: SourceFile) -> pl.DataFrame:
+    """Return CSV bytes as text columns.
+
+    Arrow's reader, because it counts the fields of each line; others fill a line that was cut short with nulls in silence.
+    """
+    import polars as pl
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    uneven = 0
+
+    def count(_row: object) -> str:
+        nonlocal uneven
+        uneven += 1
+        return "skip"
+
+    try:
+        table = arrow_csv.read_csv(
+            pa.py_buffer(raw),
+            read_options=arrow_csv.ReadOptions(column_names=headers, skip_rows_after_names=1, block_size=1 << 24),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=count),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(headers, pa.large_string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise _malformed(file, "the lines do not form a table.") from error
+    if uneven:
+        raise _malformed(file, f"{uneven} line(s) have another number of fields than the header has ({len(headers)}).")
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise _malformed(file, "the lines do not form a table.")
+    return frame
+
+
+def _malformed(file: SourceFile, what: str) -> DataError:
     return DataError.of(
         "CT-DATA-005",
         where=file.name,
-        what="some line has more fields than the header, or a quotation mark is never closed.",
-        advice="Separate fields by commas, put values that hold commas in double quotes, and send it again.",
+        what=what,
+        advice="Separate fields by commas, close every quotation mark, put values that hold commas in double quotes, and send it again.",
     )
 
 

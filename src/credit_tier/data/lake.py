@@ -220,6 +220,23 @@ class Lake:
             )
         return max(days)
 
+    def cutoff_of(self, table: str) -> date:
+        """Return the last known_at of one table.
+
+        Raises
+        ------
+        LakeError : CT-LAKE-004 unknown table, CT-LAKE-010 if the table is empty.
+        """
+        last = self._entry(table).cutoff
+        if last is None:
+            raise LakeError.of(
+                "CT-LAKE-010",
+                where=f"{self.path} {table}",
+                what="the table holds no record, so it has no data cut-off.",
+                advice="Ingest a delivery that has it.",
+            )
+        return last
+
     @cached_property
     def digest(self) -> str:
         """Return one SHA-256 over the digests of all data files and contracts."""
