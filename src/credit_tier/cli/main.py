@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
-from credit_tier.cli import content
+from credit_tier.cli import city, content, data, draw, features
 from credit_tier.cli.shell import debug, fail, remark
 from credit_tier.errors import CreditTierError
 
@@ -18,6 +19,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"credit-tier {version('credit-tier')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="版本 · version")] = False,
+) -> None:
+    """信用分级分类监管 · credit-based supervision: records → features → risk classes → verifiable draws → credit repair."""
+
+
+app.command("city")(city.city)
+app.command("ingest")(data.ingest)
+app.add_typer(data.lake_app, name="lake")
+app.add_typer(data.schemas_app, name="schemas")
+app.add_typer(features.app, name="features")
+app.add_typer(draw.app, name="draw")
 app.add_typer(content.app, name="content")
 
 
