@@ -113,16 +113,18 @@ def test_base_rates_are_those_of_real_inspections(city: Path, visits: pl.DataFra
     assert 0.03 < months["in_violation"].sum() / months["alive"].sum() < 0.08
 
 
-def test_from_2025_fewer_visits_find_more(visits: pl.DataFrame) -> None:
-    """The base rate drifts because the choice of visits changes, as it does in the wild."""
+def test_from_2025_fewer_visits_aim_better(city: Path, visits: pl.DataFrame) -> None:
+    """The base rate among the visited drifts against the truth because the choice of visits changes, as it does in the wild."""
     yearly = dict(
         visits.group_by(pl.col("inspected_on").dt.year())
         .agg(pl.struct(pl.len(), pl.col("problem_found").mean()))
         .iter_rows()
     )
-    before, after = yearly[2024], yearly[2025]
-    assert after["len"] < 0.85 * before["len"]
-    assert after["problem_found"] > 1.15 * before["problem_found"]
+    months = pl.read_parquet(city / "truth" / "months.parquet").group_by(pl.col("month").dt.year())
+    truth = dict(months.agg(pl.col("in_violation").sum() / pl.col("alive").sum()).iter_rows())
+    assert yearly[2025]["len"] < 0.85 * yearly[2024]["len"]
+    lift = {year: yearly[year]["problem_found"] / truth[year] for year in (2024, 2025)}
+    assert lift[2025] > 1.04 * lift[2024]
 
 
 def test_hidden_probabilities_sort_and_nearly_sum_to_the_states(city: Path) -> None:
@@ -137,7 +139,7 @@ def test_hidden_probabilities_sort_and_nearly_sum_to_the_states(city: Path) -> N
     )
     assert bins.height == 10
     assert bins["seen"].is_sorted()
-    assert ((bins["seen"] / bins["probability"]).slice(3) - 0.97).abs().max() < 0.08
+    assert ((bins["seen"] / bins["probability"]).slice(3) - 0.97).abs().max() < 0.12
     assert 0.92 < states["in_violation"].sum() / states["probability"].cast(pl.Float64).sum() < 1
 
 

@@ -50,7 +50,7 @@ def _one_year(people: Population, year: int, rng: np.random.Generator) -> Filing
     opening, due = day_number(date(year + 1, 1, 1)), day_number(date(year + 1, 6, 30))
     subject = np.flatnonzero((people.registered < opening) & (people.closed > due))
     size = len(subject)
-    log_odds = -3.0 + 0.9 * people.frailty[subject] + 2.2 * people.is_shell[subject]
+    log_odds = -3.1 + 1.1 * people.frailty[subject] + 2.2 * people.is_shell[subject]
     log_odds += 0.5 * (people.established[subject] > opening - 365)
     is_missing = rng.random(size) < 1 / (1 + np.exp(-log_odds))
     in_time = opening + np.floor((due - opening + 1) * rng.beta(3.0, 1.6, size))

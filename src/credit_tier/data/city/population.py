@@ -104,11 +104,11 @@ def draw_population(size: int, *, seed: int, first_day: int, last_day: int) -> P
     established, closed = _lives(stream(seed, "lives"), size, first_day=first_day, last_day=last_day)
     hidden = stream(seed, "hidden")
     frailty = FRAILTY_SPREAD * hidden.standard_normal(size)
-    distress = 0.55 * frailty / FRAILTY_SPREAD + np.sqrt(1 - 0.55**2) * hidden.standard_normal(size)
+    distress = 0.65 * frailty / FRAILTY_SPREAD + np.sqrt(1 - 0.65**2) * hidden.standard_normal(size)
     is_shell = hidden.random(size) < np.where(staff <= 3, SHELL_SHARE * 1.4, SHELL_SHARE * 0.3)
     is_key = np.isin(division, [DIVISION_CODES.index(code) for code in places.KEY_DIVISIONS])
     effects = np.array([effect for _, effect, _ in places.SECTIONS.values()])
-    division_effect = 0.45 * stream(20_200_327, "division effects").standard_normal(len(DIVISION_CODES))
+    division_effect = 0.55 * stream(20_200_327, "division effects").standard_normal(len(DIVISION_CODES))
     log_staff = np.log10(staff)
     return Population(
         code=credit_codes(size, seed=seed, is_cooperative=entity_type == ENTITY_CODES.index("9100")),

@@ -120,7 +120,7 @@ def campaign_targets(
     if not takes_place or len(eligible) == 0:
         return np.zeros(0, dtype=np.int64), code
     is_later = start_day >= FEWER_VISITS_FROM
-    nose = 1.1 if is_later else 0.4
+    nose = 1.5 if is_later else 0.4
     weight = 0.8 * level[eligible] + 0.5 * np.log10(people.staff[eligible]) + nose * in_violation[eligible]
     count = max(1, round(len(eligible) * share * (0.67 if is_later else 1.0)))
     order = np.argsort(-(weight + rng.gumbel(size=len(eligible))), kind="stable")

@@ -19,7 +19,7 @@ from credit_tier.data.city.population import SECTION_CODES, Population
 
 Floats = npt.NDArray[np.float32]
 
-INTERCEPT: Final = -4.65
+INTERCEPT: Final = -4.8
 FLUCTUATION_SPREAD: Final = 0.5
 FLUCTUATION_MEMORY: Final = 0.96
 """Month-to-month correlation of an enterprise's own fluctuation."""
@@ -59,7 +59,7 @@ class Truth:
         self._drift = city_drift(months, seed=seed)
         self._fixed = (INTERCEPT + people.fixed_effect).astype(np.float32)
         is_catering = people.section == SECTION_CODES.index("H")
-        self._young_effect = np.where(is_catering, 1.3, 0.7).astype(np.float32)
+        self._young_effect = np.where(is_catering, 1.6, 0.9).astype(np.float32)
         rng = stream(seed, "initial state")
         self._fluctuation = FLUCTUATION_SPREAD * rng.standard_normal(len(people), dtype=np.float32)
         self._process = rng.standard_normal(len(people), dtype=np.float32)
