@@ -54,6 +54,6 @@ def city(
                 [[name, f"{count:,}"] for name, count in summary.rows.items()],
             ),
             f"真实违规率(月均) true rate {summary.true_rate:.2%} · 检查发现率 found at inspections {summary.found_rate:.2%}",
-            f"下一步 next: credit-tier ingest {out / 'records'}",
+            f"下一步 next: credit-tier ingest {out / 'records'} LAKE",
         ],
     )
