@@ -225,6 +225,8 @@ class Requirement(Legal):
     id: Name
     when: When | None = None
     """Applies only if this holds."""
+    classes: tuple[Name, ...] = ()
+    """Applies to records of these classes only; empty: to all."""
     met_on: tuple[Name, ...] = ()
     """Date facts; the earliest that is given is the day on which the requirement was met."""
     met_when: When | None = None

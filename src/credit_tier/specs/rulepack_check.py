@@ -106,6 +106,8 @@ def _names(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
     for index, requirement in enumerate(pack.requirements):
         for name in requirement.met_on:
             yield from _known(("requirements", index, "met_on"), "date fact", name, dates)
+        for name in requirement.classes:
+            yield from _known(("requirements", index, "classes"), "class", name, [item.id for item in pack.classes])
         for name in requirement.papers:
             yield from _known(("requirements", index, "papers"), "paper", name, pack.papers)
     for name in pack.apply_with:
