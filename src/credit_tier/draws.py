@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, cast
 
 from credit_tier.canonical import Json
 from credit_tier.content import Content, parse
-from credit_tier.errors import DrawError, UsageError
+from credit_tier.errors import RefusedError, UsageError
 from credit_tier.sampling import folder as state
 from credit_tier.sampling import verify as verifier
 from credit_tier.sampling.frame import build_frame
-from credit_tier.sampling.record import Commitment, Document, expected_visits
+from credit_tier.sampling.record import Commitment, Document, expected_visits, plan_document
+from credit_tier.sampling.strata import Planned
 from credit_tier.specs.plan import PlanSpec
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Plan:
     planned : frame, rules and strata.
     """
 
-    planned: state.Planned
+    planned: Planned
 
     @property
     def draw_id(self) -> str:
@@ -263,7 +264,7 @@ def plan(units: Units, spec: PlanSpec) -> Plan:
         cannot be met, 006 nobody to draw from.
     """
     frame = build_frame(_columns(units, spec), types=spec.columns(), required=spec.required())
-    return Plan(state.Planned.of(frame, spec))
+    return Plan(Planned.of(frame, spec))
 
 
 def commit(plan: Plan, folder: Path | str, *, secret: str, previous: Path | str | None = None) -> Commitment:
@@ -282,8 +283,8 @@ def commit(plan: Plan, folder: Path | str, *, secret: str, previous: Path | str 
     """
     place = Path(folder)
     if (place / state.PLAN).exists():
-        if state.load_plan(place).document() != plan.planned.document():
-            raise DrawError.of(
+        if plan_document(state.load_plan(place)) != plan_document(plan.planned):
+            raise RefusedError.of(
                 "CT-DRAW-013",
                 where=str(place),
                 what="目录中已有另一计划 · the folder holds another plan.",

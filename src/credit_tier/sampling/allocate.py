@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -160,14 +161,14 @@ def proportional(sizes: Sequence[int], count: int) -> tuple[Fraction, ...]:
     >>> proportional([1, 1, 2, 40], 2)
     (Fraction(1, 4), Fraction(1, 4), Fraction(1, 2), Fraction(1, 1))
     """
-    if min(sizes) == max(sizes):
-        return (Fraction(count, len(sizes)),) * len(sizes)
-    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
-    total, certain = sum(sizes), 0
-    while certain < count and (count - certain) * sizes[order[certain]] >= total:
-        total -= sizes[order[certain]]
-        certain += 1
-    result = [Fraction((count - certain) * size, total) if total else Fraction(1) for size in sizes]
-    for i in order[:certain]:
-        result[i] = Fraction(1)
-    return tuple(result)
+    counts = Counter(sizes)
+    total, left = sum(sizes), count
+    lam: dict[int, Fraction] = {}
+    for size in sorted(counts, reverse=True):
+        # largest first: once one size stays below 1, all smaller ones do
+        if left * size >= total:
+            lam[size] = Fraction(1)
+            left, total = left - counts[size], total - size * counts[size]
+        else:
+            lam[size] = Fraction(left * size, total)
+    return tuple(lam[size] for size in sizes)

@@ -11,37 +11,18 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from credit_tier.canonical import Json, canonical_json, digest_of
 from credit_tier.errors import RefusedError, UsageError, VerificationError
 from credit_tier.sampling import record
-from credit_tier.sampling.frame import Frame, parse_frame
-from credit_tier.sampling.record import Commitment, Document, Secrets, to_bytes
-from credit_tier.sampling.strata import Layout, lay_out
+from credit_tier.sampling.frame import parse_frame
+from credit_tier.sampling.record import Commitment, Document, Sealed, to_bytes
+from credit_tier.sampling.strata import Planned
 from credit_tier.specs.plan import PlanSpec
 
 PLAN, FRAME, SECRET = "plan.json", "frame.jsonl", "secret.json"
 RULES, COMMITMENT, RECORD, PUBLIC = "rules.json", "commitment.json", "record.json", "public.json"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What `plan.json` and `frame.jsonl` hold."""
-
-    frame: Frame
-    spec: PlanSpec
-    layouts: tuple[Layout, ...]
-
-    @classmethod
-    def of(cls, frame: Frame, spec: PlanSpec) -> Planned:
-        """Lay out a frame; see :func:`credit_tier.sampling.strata.lay_out` for the errors."""
-        return cls(frame, spec, lay_out(frame, spec))
-
-    def document(self) -> Document:
-        """Return the content of `plan.json`."""
-        return record.plan_document(self.frame, self.spec, self.layouts)
 
 
 def save_plan(planned: Planned, folder: Path) -> None:
@@ -55,7 +36,7 @@ def save_plan(planned: Planned, folder: Path) -> None:
     if (folder / SECRET).exists() or (folder / COMMITMENT).exists():
         raise _already(folder / COMMITMENT, "CT-DRAW-011", "已承诺 · this plan is committed already")
     _write(folder / FRAME, planned.frame.to_bytes())
-    _write(folder / PLAN, to_bytes(planned.document()))
+    _write(folder / PLAN, to_bytes(record.plan_document(planned)))
 
 
 def load_plan(folder: Path) -> Planned:
@@ -69,7 +50,7 @@ def load_plan(folder: Path) -> Planned:
     frame = parse_frame(_bytes(folder / FRAME), where=str(folder / FRAME))
     try:
         planned = Planned.of(frame, PlanSpec.model_validate(document["spec"]))
-        sound = planned.document() == document
+        sound = record.plan_document(planned) == document
     except (ValueError, KeyError):
         sound = False
     if not sound:
@@ -104,7 +85,8 @@ def commit_folder(folder: Path, *, secret: str | None, previous: Path | None = N
         )
     continued = before is not None and chosen == earlier
     wave = before.wave + 1 if before is not None and continued else 1
-    made, rules = record.commit(planned.frame, planned.spec, chosen, previous_digest=digest, wave=wave)
+    sealed = record.seal(planned, chosen, previous_digest=digest, wave=wave)
+    made = sealed.commitment
     if before is not None and continued and made.chain_end != before.chain_end:
         raise UsageError.of(
             "CT-DRAW-017",
@@ -119,7 +101,7 @@ def commit_folder(folder: Path, *, secret: str | None, previous: Path | None = N
             what="另一次承诺已用另一密值开始 · another commit began here with another secret.",
             advice="Commit again without giving a secret.",
         )
-    _write(folder / RULES, to_bytes(rules))
+    _write(folder / RULES, to_bytes(sealed.rules))
     if not _create(folder / COMMITMENT, to_bytes(made.document())):
         raise _already(folder / COMMITMENT, "CT-DRAW-011", "已承诺 · this plan is committed already")
     return made
@@ -144,10 +126,10 @@ def run_folder(folder: Path, *, beacon: str) -> Document:
     drawn = (folder / RECORD).exists()
     if drawn and (folder / PUBLIC).exists():
         raise _drawn(folder)
-    planned, commitment, secret = _committed(folder)
+    planned, sealed = _committed(folder)
     if drawn:
         beacon = str(read_document(folder / RECORD).get("beacon"))
-    made, public = record.draw(planned.frame, planned.spec, commitment, secret=secret, beacon=beacon)
+    made, public = record.draw(planned, sealed, beacon=beacon)
     if not _create(folder / RECORD, to_bytes(made)):
         if to_bytes(made) == _bytes(folder / RECORD):
             _write(folder / PUBLIC, to_bytes(public))
@@ -167,10 +149,9 @@ def proof_of(folder: Path, code: str) -> Document:
         raise RefusedError.of(
             "CT-DRAW-010", where=str(folder), what="尚未承诺 · there is no commitment yet.", advice="Commit first."
         )
-    planned, commitment, secret = _committed(folder)
+    planned, sealed = _committed(folder)
     made = read_document(folder / RECORD) if (folder / RECORD).exists() else None
-    leaf_secret = Secrets.of(secret, commitment.draw_id).leaf
-    return record.row_proof(planned.frame, planned.spec, commitment, code, leaf_secret=leaf_secret, record=made)
+    return record.row_proof(planned, sealed, code, record=made)
 
 
 def read_document(path: Path) -> Document:
@@ -190,8 +171,8 @@ def read_document(path: Path) -> Document:
     raise _changed(path)
 
 
-def _committed(folder: Path) -> tuple[Planned, Commitment, str]:
-    """Return plan, commitment and secret of a folder after checking that the first and last lead to the second."""
+def _committed(folder: Path) -> tuple[Planned, Sealed]:
+    """Return plan and commitment of a folder after checking that plan and secret lead to the commitment."""
     planned = load_plan(folder)
     stored = read_document(folder / COMMITMENT)
     secret = _secret(folder)
@@ -204,9 +185,9 @@ def _committed(folder: Path) -> tuple[Planned, Commitment, str]:
         )
     wave, previous = stored.get("wave"), stored.get("previous")
     if isinstance(wave, int) and isinstance(previous, str) and 1 <= wave <= planned.spec.chain_length:
-        made, rules = record.commit(planned.frame, planned.spec, secret, previous_digest=previous, wave=wave)
-        if made.document() == stored and read_document(folder / RULES) == rules:
-            return planned, made, secret
+        sealed = record.seal(planned, secret, previous_digest=previous, wave=wave)
+        if sealed.commitment.document() == stored and read_document(folder / RULES) == sealed.rules:
+            return planned, sealed
     raise _changed(folder / COMMITMENT)
 
 

@@ -14,9 +14,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from math import isnan
 
+from credit_tier.canonical import sha256_hex
 from credit_tier.errors import DrawError, Fault, VerificationError
 
 Cell = str | int | None
@@ -43,30 +45,35 @@ class Frame:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @cached_property
     def lines(self) -> list[bytes]:
         """Return the canonical JSON line of every unit, without line ends."""
-        known: dict[Cell, str] = {}
         parts: list[list[str]] = []
         for name, cells in self.columns.items():
+            head = _encode(name) + ":"
             if name == "code":
-                texts = [_encode(cell) for cell in cells]
+                texts = [f'{head}"{code}"' if code.isalnum() else head + _encode(code) for code in self.codes]
             else:
-                for cell in set(cells):
-                    known[cell] = _encode(cell)
+                known = {cell: head + _encode(cell) for cell in set(cells)}
                 texts = [known[cell] for cell in cells]
-            parts.append([f"{_encode(name)}:{text}" for text in texts])
+            parts.append(texts)
         return [("{" + ",".join(row) + "}").encode("utf-8") for row in zip(*parts, strict=True)]
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the SHA-256 of `frame.jsonl`."""
+        return sha256_hex(self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """Return the bytes of `frame.jsonl`."""
-        return b"".join(line + b"\n" for line in self.lines())
+        return b"\n".join([*self.lines, b""])
 
     def leaves(self, leaf_secret: bytes) -> list[bytes]:
         """Return the leaf hash of every unit, 32 bytes each, in the frame's order."""
         sha256 = hashlib.sha256
         return [
             sha256(b"\x00" + salt_of(leaf_secret, code) + line).digest()
-            for code, line in zip(self.codes, self.lines(), strict=True)
+            for code, line in zip(self.codes, self.lines, strict=True)
         ]
 
 
@@ -175,7 +182,7 @@ def parse_frame(data: bytes, *, where: str) -> Frame:
     VerificationError (CT-DRAW-014) if the bytes are not exactly those that the frame would be written as.
     """
     try:
-        rows = [json.loads(line) for line in data.decode("utf-8").removesuffix("\n").split("\n")]
+        rows = json.loads(b"[" + data.removesuffix(b"\n").replace(b"\n", b",") + b"]")
         names = sorted(rows[0])
         columns = {name: tuple(row[name] for row in rows) for name in names}
         frame = Frame(columns)

@@ -19,7 +19,7 @@ from credit_tier.errors import DrawError, UsageError
 from credit_tier.sampling.allocate import round_sizes
 from credit_tier.sampling.frame import Frame, merkle_path, merkle_root, salt_of
 from credit_tier.sampling.select import pareto_order
-from credit_tier.sampling.strata import Layout, Stratum, lay_out
+from credit_tier.sampling.strata import Layout, Planned, Stratum
 from credit_tier.sampling.tickets import (
     ENTERPRISE,
     ROUND,
@@ -107,14 +107,30 @@ class Commitment:
         return {"format": "credit_tier/commitment/1", **vars(self), "commitment": self.digest}
 
 
-def plan_document(frame: Frame, spec: PlanSpec, layouts: Sequence[Layout]) -> Document:
+@dataclass(frozen=True)
+class Sealed:
+    """A commitment with what it covers and hides.
+
+    Attributes
+    ----------
+    rules : content of `rules.json`.
+    leaves : leaf hashes in the frame's order, 32 bytes each.
+    """
+
+    commitment: Commitment
+    rules: Document
+    leaves: list[bytes]
+    secrets: Secrets
+
+
+def plan_document(planned: Planned) -> Document:
     """Return the content of `plan.json`: the rules, the frame's digest, and what the plan leads to before any seed."""
     return {
         "format": "credit_tier/plan/1",
-        "draw_id": spec.draw_id,
-        "spec": spec.model_dump(mode="json"),
-        "frame_digest": sha256_hex(frame.to_bytes()),
-        "units": len(frame),
+        "draw_id": planned.spec.draw_id,
+        "spec": planned.spec.model_dump(mode="json"),
+        "frame_digest": planned.frame.digest,
+        "units": len(planned.frame),
         "departments": [
             {
                 "department": item.department.department,
@@ -132,7 +148,7 @@ def plan_document(frame: Frame, spec: PlanSpec, layouts: Sequence[Layout]) -> Do
                     for stratum in item.strata
                 ],
             }
-            for item in layouts
+            for item in planned.layouts
         ],
     }
 
@@ -143,15 +159,14 @@ def rules_document(spec: PlanSpec, secrets: Secrets) -> Document:
     return {"format": "credit_tier/rules/1", "spec": spec.model_dump(mode="json"), "salt": salt}
 
 
-def commit(
-    frame: Frame, spec: PlanSpec, secret: str, *, previous_digest: str = "", wave: int = 1
-) -> tuple[Commitment, Document]:
-    """Return the commitment to a frame and rules, and the rules document it covers.
+def seal(planned: Planned, secret: str, *, previous_digest: str = "", wave: int = 1) -> Sealed:
+    """Return the commitment to a frame and rules.
 
     Raises
     ------
     DrawError (CT-DRAW-018) if the chain has no link left for this wave; CT-DRAW-007 for a malformed secret.
     """
+    spec = planned.spec
     if wave > spec.chain_length:
         raise DrawError.of(
             "CT-DRAW-018",
@@ -161,10 +176,11 @@ def commit(
         )
     secrets = Secrets.of(secret, spec.draw_id)
     rules = rules_document(spec, secrets)
-    made = Commitment(
+    leaves = planned.frame.leaves(secrets.leaf)
+    commitment = Commitment(
         draw_id=spec.draw_id,
-        units=len(frame),
-        frame_root=merkle_root(frame.leaves(secrets.leaf)).hex(),
+        units=len(planned.frame),
+        frame_root=merkle_root(leaves).hex(),
         rules_digest=digest_of(rules),
         chain_end=salt_chain(secrets.first_link, spec.chain_length),
         wave=wave,
@@ -172,12 +188,10 @@ def commit(
         beacon_source=spec.beacon.source,
         beacon_rule=spec.beacon.rule,
     )
-    return made, rules
+    return Sealed(commitment, rules, leaves, secrets)
 
 
-def draw(
-    frame: Frame, spec: PlanSpec, commitment: Commitment, *, secret: str, beacon: str
-) -> tuple[Document, Document]:
+def draw(planned: Planned, sealed: Sealed, *, beacon: str) -> tuple[Document, Document]:
     """Return the record for the auditor and the extract for the public.
 
     The record is a function of its arguments alone: the same frame, rules, secret and beacon give the same bytes.
@@ -190,12 +204,12 @@ def draw(
     ------
     UsageError (CT-DRAW-008) for a malformed beacon.
     """
-    secrets = Secrets.of(secret, spec.draw_id)
-    salt = salt_chain(secrets.first_link, spec.chain_length - commitment.wave)
+    spec, commitment = planned.spec, sealed.commitment
+    salt = salt_chain(sealed.secrets.first_link, spec.chain_length - commitment.wave)
     seed = seed_of(commitment.digest, check_beacon(beacon), salt)
-    leaves = [leaf.hex() for leaf in frame.leaves(secrets.leaf)]
+    leaves = [leaf.hex() for leaf in sealed.leaves]
     tickets = ticket_digests(seed, ENTERPRISE, leaves)
-    outcomes = [_outcome(frame, layout, spec.draw_id, seed, tickets) for layout in lay_out(frame, spec)]
+    outcomes = [_outcome(planned.frame, layout, spec.draw_id, seed, tickets) for layout in planned.layouts]
     drawn = sorted({i for outcome in outcomes for i in outcome.drawn})
     record: Document = {
         "format": "credit_tier/record/1",
@@ -204,8 +218,8 @@ def draw(
         "beacon": beacon,
         "salt": salt,
         "seed": seed,
-        "leaf_secret": secrets.leaf.hex(),
-        "frame_digest": sha256_hex(frame.to_bytes()),
+        "leaf_secret": sealed.secrets.leaf.hex(),
+        "frame_digest": planned.frame.digest,
         "rules_digest": commitment.rules_digest,
         "visits": len(drawn),
         "departments": [outcome.document for outcome in outcomes],
@@ -269,9 +283,7 @@ def _outcome(frame: Frame, layout: Layout, draw_id: str, seed: str, tickets: Seq
     return _Outcome(name, tuple(drawn), document)
 
 
-def row_proof(
-    frame: Frame, spec: PlanSpec, commitment: Commitment, code: str, *, leaf_secret: bytes, record: Document | None
-) -> Document:
+def row_proof(planned: Planned, sealed: Sealed, code: str, *, record: Document | None) -> Document:
     """Return the document with which one enterprise checks its own row, and after the draw its own ticket.
 
     It opens this row only; no other row can be guessed from it.
@@ -285,7 +297,7 @@ def row_proof(
     UsageError (CT-DRAW-016) if the frame holds no such code.
     """
     try:
-        index = frame.codes.index(code)
+        index = planned.frame.codes.index(code)
     except ValueError:
         raise UsageError.of(
             "CT-DRAW-016",
@@ -293,12 +305,12 @@ def row_proof(
             what="抽样框中没有该主体 · the frame holds no such enterprise.",
             advice="Compare the code with the licence.",
         ) from None
-    leaves = frame.leaves(leaf_secret)
+    leaves = sealed.leaves
     proof: Document = {
         "format": "credit_tier/proof/1",
-        "commitment": commitment.document(),
-        "row": {name: cells[index] for name, cells in frame.columns.items()},
-        "salt": salt_of(leaf_secret, code).hex(),
+        "commitment": sealed.commitment.document(),
+        "row": {name: cells[index] for name, cells in planned.frame.columns.items()},
+        "salt": salt_of(sealed.secrets.leaf, code).hex(),
         "index": index,
         "path": [item.hex() for item in merkle_path(leaves, index)],
     }
@@ -312,7 +324,7 @@ def row_proof(
             "record_digest": record["record_digest"],
             "departments": [
                 _standing(layout, outcome, index, code)
-                for layout, outcome in zip(lay_out(frame, spec), _list(record["departments"]), strict=True)
+                for layout, outcome in zip(planned.layouts, _list(record["departments"]), strict=True)
             ],
         }
     return proof

@@ -45,12 +45,13 @@ def pareto_order(digests: Sequence[str], lambdas: Sequence[Fraction]) -> list[in
     >>> pareto_order(["b" * 64, "a" * 64, "c" * 64], [Fraction(1, 3)] * 3)
     [1, 0, 2]
     """
+    if all(lam is lambdas[0] for lam in lambdas):
+        return sorted(range(len(digests)), key=digests.__getitem__)
     certain = sorted((i for i, lam in enumerate(lambdas) if lam >= 1), key=digests.__getitem__)
     free = [i for i, lam in enumerate(lambdas) if lam < 1]
-    if len({lambdas[i] for i in free}) <= 1:
-        return certain + sorted(free, key=digests.__getitem__)
-    doubles = {lam: float(lam) for lam in set(lambdas)}
-    value = {i: pareto_value(uniform(digests[i]), doubles[lambdas[i]]) for i in free}
+    if not free:
+        return certain
+    value = {i: pareto_value(uniform(digests[i]), float(lambdas[i])) for i in free}
     near = NEAR / float(1 - max(lambdas[i] for i in free))
     rough = sorted(free, key=value.__getitem__)
     result, cluster = certain, [rough[0]]

@@ -80,6 +80,20 @@ class Layout:
         return sum((item.size for item in self.strata), Fraction(0))
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A frame, the rules, and the strata they lead to."""
+
+    frame: Frame
+    spec: PlanSpec
+    layouts: tuple[Layout, ...]
+
+    @classmethod
+    def of(cls, frame: Frame, spec: PlanSpec) -> Planned:
+        """Lay out a frame; see :func:`lay_out` for the errors."""
+        return cls(frame, spec, lay_out(frame, spec))
+
+
 def lay_out(frame: Frame, spec: PlanSpec) -> tuple[Layout, ...]:
     """Return every department's strata and sizes.
 

@@ -134,14 +134,13 @@ def meets(cell: Any, condition: dict[str, Any]) -> bool:
     )
 
 
-def shares(weights: list[int], count: int) -> list[Fraction]:
-    """Return target probabilities proportional to size: whoever would reach 1 is certain, until nobody new does."""
+def shares(weights: list[int], count: int) -> dict[int, Fraction]:
+    """Return weight -> probability proportional to it: what would reach 1 is certain, until nothing new does."""
     certain: set[int] = set()
     while True:
-        rest = sum(w for i, w in enumerate(weights) if i not in certain)
-        left = count - len(certain)
-        lam = [Fraction(1) if i in certain else Fraction(left * w, rest) for i, w in enumerate(weights)]
-        reached = {i for i, value in enumerate(lam) if value >= 1}
+        rest, left = sum(w for w in weights if w not in certain), count - sum(w in certain for w in weights)
+        lam = {w: Fraction(1) if w in certain else Fraction(left * w, rest) for w in set(weights)}
+        reached = {w for w, value in lam.items() if value >= 1}
         if reached == certain:
             return lam
         certain = reached
@@ -190,16 +189,21 @@ def outcome(
     for item, (_, members) in zip(strata, sorted(groups.items()), strict=True):
         size, weights = fraction(item["size"]), [rows[i][d["size"]] if d["size"] else 1 for i in members]
         lam, part = shares(weights, item["count"]), size - floor(size)
-        chance = [(1 - part) * p for p in shares(weights, floor(size))]
+        chance = {w: (1 - part) * p for w, p in shares(weights, floor(size)).items()}
         if part:
-            chance = [p + part * q for p, q in zip(chance, shares(weights, floor(size) + 1), strict=True)]
-        equal, u = len(set(lam)) == 1, [2 * int(tickets[i][:13], 16) + 1 for i in members]
-        value = [0 if equal else u * (1 - p) / (p * (2**53 - u)) for u, p in zip(u, lam, strict=True)]
-        order = sorted(range(len(members)), key=lambda i: (value[i], tickets[members[i]]))
-        taken = order[: item["count"] + d["reserves"]]
-        yield [
-            {"code": rows[members[i]]["code"], "ticket": tickets[members[i]], "chance": str(chance[i])} for i in taken
-        ]
+            chance = {w: chance[w] + part * q for w, q in shares(weights, floor(size) + 1).items()}
+        ranked = sorted(
+            (pareto(tickets[i], lam[w]) if len(lam) > 1 else 0, tickets[i], i, w)
+            for i, w in zip(members, weights, strict=True)
+        )
+        taken = ranked[: item["count"] + d["reserves"]]
+        yield [{"code": rows[i]["code"], "ticket": number, "chance": str(chance[w])} for _, number, i, w in taken]
+
+
+def pareto(number: str, lam: Fraction) -> Fraction:
+    """Return the exact ranking value of a ticket."""
+    u = Fraction(2 * int(number[:13], 16) + 1, 2**53)
+    return u * (1 - lam) / (lam * (1 - u))
 
 
 def check_commitment(c: dict[str, Any], published: str | None) -> None:
