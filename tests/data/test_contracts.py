@@ -176,3 +176,19 @@ def test_real_codes_are_judged_as_published() -> None:
     assert uscc_holds(pl.Series(sample)).to_list() == [Uscc.is_valid(text) for text in sample]
     assert len(valid) > 30_000
     assert len(invalid) > 100
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"table": "../fines"}, "table name"),
+        ({"record_id": {"column": "note"}}, "record_id column cannot be empty"),
+        ({"record_id": {"of": ["doc", "share"]}}, "cannot rest on a number"),
+    ],
+)
+def test_contracts_that_cannot_identify_records_are_refused(
+    change: dict[str, object], words: str, fines_spec: DatasetSpec
+) -> None:
+    """A record has an identity, and a table a name that is a safe folder."""
+    with pytest.raises(ValueError, match=words):
+        DatasetSpec.model_validate(fines_spec.model_dump() | change)

@@ -101,6 +101,13 @@ class DatasetSpec(FileSpec):
     legal_basis: str
     cadence: str = ""
 
+    @field_validator("table")
+    @classmethod
+    def _table(cls, table: str) -> str:
+        if not NAME.match(table):
+            raise ValueError("a table name has lower-case letters, digits and _, and begins with a letter")
+        return table
+
     @field_validator("columns")
     @classmethod
     def _names(cls, columns: dict[str, Column]) -> dict[str, Column]:
@@ -130,6 +137,13 @@ class DatasetSpec(FileSpec):
         for name in self.record_id.of:
             if name not in self.columns:
                 raise ValueError(f"record_id names '{name}', which is no column of {self.table}")
+        identity = (self.record_id.column,) if self.record_id.column is not None else self.record_id.of
+        if any(self.columns[name].type == "number" for name in identity):
+            raise ValueError(
+                "record_id cannot rest on a number column: two ways of writing a number would be two records"
+            )
+        if self.record_id.column is not None and self.columns[self.record_id.column].nullable:
+            raise ValueError("the record_id column cannot be empty")
         if self.kind != "entity" and self.event_on is None:
             raise ValueError("an event or snapshot table needs event_on")
         for role, name in (("event_on", self.event_on), ("known_at", self.known_at.column)):
