@@ -17,14 +17,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from credit_tier.canonical import Json
 from credit_tier.content import Content, parse
 from credit_tier.errors import RefusedError, UsageError
 from credit_tier.sampling import folder as state
 from credit_tier.sampling import verify as verifier
 from credit_tier.sampling.frame import build_frame
-from credit_tier.sampling.record import Commitment, Document, expected_visits, plan_document
-from credit_tier.sampling.strata import Planned
+from credit_tier.sampling.record import Commitment, Document, expected_visits, listed_entries, plan_document
+from credit_tier.sampling.strata import Planned, StratumPlan, stratum_plans
 from credit_tier.specs.plan import PlanSpec
 
 if TYPE_CHECKING:
@@ -34,28 +33,6 @@ if TYPE_CHECKING:
     Units = IntoDataFrame | Sequence[Mapping[str, object]]
 
 SHIPPED_PLAN = "inspection_round.yaml"
-
-
-@dataclass(frozen=True)
-class StratumPlan:
-    """One stratum of a plan.
-
-    Attributes
-    ----------
-    department : whose stratum it is.
-    stratum : values of the strata columns.
-    units : enterprises in it.
-    size : expected visits, exact.
-    chance : inclusion probability of each of its enterprises, exact; with a size column, their mean.
-    binding : what set the size: `rate`, `floor`, `cap` or `certainty`.
-    """
-
-    department: str
-    stratum: tuple[str, ...]
-    units: int
-    size: Fraction
-    chance: Fraction
-    binding: str
 
 
 @dataclass(frozen=True)
@@ -97,18 +74,7 @@ class Plan:
     @property
     def strata(self) -> tuple[StratumPlan, ...]:
         """Return all strata in the order in which they are worked."""
-        return tuple(
-            StratumPlan(
-                layout.department.department,
-                item.key,
-                len(item.members),
-                item.size,
-                item.size / len(item.members),
-                item.binding,
-            )
-            for layout in self.planned.layouts
-            for item in layout.strata
-        )
+        return stratum_plans(self.planned.layouts)
 
     def save(self, folder: Path | str) -> None:
         """Write `plan.json` and `frame.jsonl`; see :func:`credit_tier.sampling.folder.save_plan`."""
@@ -178,22 +144,8 @@ class DrawRecord:
         return cast("int", self.document["visits"])
 
     def entries(self) -> Iterator[dict[str, str | int]]:
-        """Yield every listed enterprise: department, stratum, rank (from 1), list (`drawn` or `reserve`), code, ticket, chance."""
-        for department in _mappings(self.document["departments"]):
-            for stratum in _mappings(department["strata"]):
-                key = "/".join(str(part) for part in cast("Sequence[str]", stratum["stratum"]))
-                listed = [("drawn", item) for item in _mappings(stratum["drawn"])]
-                listed += [("reserve", item) for item in _mappings(stratum["reserves"])]
-                for rank, (kind, item) in enumerate(listed, 1):
-                    yield {
-                        "department": str(department["department"]),
-                        "stratum": key,
-                        "rank": rank,
-                        "list": kind,
-                        "code": str(item["code"]),
-                        "ticket": str(item["ticket"]),
-                        "chance": str(item["chance"]),
-                    }
+        """Yield every listed enterprise; see :func:`credit_tier.sampling.record.listed_entries`."""
+        return listed_entries(self.document)
 
     def frame(self) -> pd.DataFrame:
         """Return the entries as a pandas frame, with `weight` = 1 / chance as a double for estimates."""
@@ -334,7 +286,3 @@ def _columns(units: Units, spec: PlanSpec) -> dict[str, Sequence[object]]:
 
     frame = nw.from_native(units, eager_only=True)
     return {name: frame.get_column(name).to_list() for name in wanted if name in frame.columns}
-
-
-def _mappings(value: Json) -> list[Mapping[str, Json]]:
-    return cast("list[Mapping[str, Json]]", value)

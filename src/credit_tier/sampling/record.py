@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -352,9 +352,30 @@ def _equal_chances(stratum: Stratum) -> bool:
 
 
 def _list(value: Json) -> Sequence[Mapping[str, Json]]:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [item for item in value if isinstance(item, Mapping)]
-    return []
+    return [item for item in _sequence(value) if isinstance(item, Mapping)]
+
+
+def _sequence(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else []
+
+
+def listed_entries(record: Mapping[str, Json]) -> Iterator[dict[str, str | int]]:
+    """Yield every listed enterprise of a record: department, stratum, rank (from 1), list (`drawn` or `reserve`), code, ticket, chance."""
+    for department in _list(record["departments"]):
+        for stratum in _list(department["strata"]):
+            key = "/".join(str(part) for part in _sequence(stratum["stratum"]))
+            listed = [("drawn", item) for item in _list(stratum["drawn"])]
+            listed += [("reserve", item) for item in _list(stratum["reserves"])]
+            for rank, (kind, item) in enumerate(listed, 1):
+                yield {
+                    "department": str(department["department"]),
+                    "stratum": key,
+                    "rank": rank,
+                    "list": kind,
+                    "code": str(item["code"]),
+                    "ticket": str(item["ticket"]),
+                    "chance": str(item["chance"]),
+                }
 
 
 def expected_visits(layouts: Sequence[Layout]) -> Fraction:

@@ -81,6 +81,44 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class StratumPlan:
+    """One stratum of a plan.
+
+    Attributes
+    ----------
+    department : whose stratum it is.
+    stratum : values of the strata columns.
+    units : enterprises in it.
+    size : expected visits, exact.
+    chance : inclusion probability of each of its enterprises, exact; with a size column, their mean.
+    binding : what set the size: `rate`, `floor`, `cap` or `certainty`.
+    """
+
+    department: str
+    stratum: tuple[str, ...]
+    units: int
+    size: Fraction
+    chance: Fraction
+    binding: str
+
+
+def stratum_plans(layouts: Sequence[Layout]) -> tuple[StratumPlan, ...]:
+    """Return all strata of all departments in the order in which they are worked."""
+    return tuple(
+        StratumPlan(
+            layout.department.department,
+            item.key,
+            len(item.members),
+            item.size,
+            item.size / len(item.members),
+            item.binding,
+        )
+        for layout in layouts
+        for item in layout.strata
+    )
+
+
+@dataclass(frozen=True)
 class Planned:
     """A frame, the rules, and the strata they lead to."""
 
