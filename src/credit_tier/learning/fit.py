@@ -1,0 +1,157 @@
+"""Growing the trees: LightGBM with monotone constraints from the catalogue, every tree confined to one dimension.
+
+What would kill the process is refused before training, what LightGBM promises is proved on the result.
+Classes are never reweighted: that ruins calibration and gains nothing (`peers.md` section 0, item 8).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_tier.errors import Fault, LearningError
+from credit_tier.learning.forest import Forest
+from credit_tier.learning.splits import Parts, TrainingFrame
+from credit_tier.specs.feature import FeatureSpec
+from credit_tier.specs.model import ModelSpec, Trees
+
+MAX_FEATURES = 2000
+_ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted forest, before calibration.
+
+    Attributes
+    ----------
+    forest : the trees; of a confined model those of a dimension stand side by side.
+    features : specs of its columns.
+    dimensions : ids in the order of the catalogue's features.
+    spans : (first tree, number of trees) of each dimension, or None if trees may mix dimensions.
+    fills : shape (features,); the number that stands for a missing value, NaN where the trees themselves learned what missing
+        means. A column that was never missing in training gets its catalogue value, or else its training median: LightGBM would
+        silently read 0.
+    """
+
+    forest: Forest
+    features: tuple[FeatureSpec, ...]
+    dimensions: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...] | None
+    fills: NDArray[np.float64]
+    seed: int
+    lightgbm_version: str
+
+
+def dimensions_of(features: tuple[FeatureSpec, ...]) -> tuple[str, ...]:
+    """Return the dimensions of some features, in the order in which they first occur."""
+    return tuple(dict.fromkeys(feature.dimension for feature in features))
+
+
+def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
+    """Grow the model on the training part.
+
+    Equal parts, spec, seed and number of threads give the same forest, to the last bit.
+
+    Parameters
+    ----------
+    parts : the split; the calibration part is looked at only if `spec.trees.early_stopping_rounds` is given.
+    seed : 0 or more; decides which rows and columns a tree sees where the spec takes fractions of them.
+    threads : 1 or more; one training at a time may use all cores.
+
+    Raises
+    ------
+    LearningError : CT-LEARN-010 columns LightGBM cannot take, CT-LEARN-011 no split found,
+        CT-LEARN-012 a fitted tree breaks a monotone constraint, CT-LEARN-013 a tree mixes dimensions.
+
+    Source: `performance.md` (confined trees), `peers.md` section 7 (guards).
+    """
+    import lightgbm as lgb
+
+    train = parts.train.frame
+    _guard(train, seed=seed, threads=threads)
+    dimensions = dimensions_of(train.features)
+    groups = [dimensions.index(feature.dimension) for feature in train.features]
+    params = _parameters(spec.trees, train.features, groups, seed=seed, threads=threads)
+    names = [feature.id for feature in train.features]
+    data = lgb.Dataset(train.x, train.y, feature_name=names, params=params)
+    stopping: dict[str, Any] = {}
+    if spec.trees.early_stopping_rounds is not None:
+        later = parts.calibrate.frame
+        stopping["valid_sets"] = [lgb.Dataset(later.x, later.y, reference=data, feature_name=names, params=params)]
+        stopping["callbacks"] = [lgb.early_stopping(spec.trees.early_stopping_rounds, verbose=False)]
+    booster = lgb.train(params, data, num_boost_round=spec.trees.rounds, **stopping)
+    best = booster.best_iteration if booster.best_iteration > 0 else -1
+    forest = Forest.read(booster.model_to_string(num_iteration=best), where="fit")
+    spans = None
+    if spec.trees.confine:
+        forest, spans = forest.grouped(groups, len(dimensions))
+    broken = forest.broken_directions()
+    if broken:
+        raise LearningError.of(
+            "CT-LEARN-012",
+            where="fit",
+            what=f"违反单调约束 · the fitted trees break the direction of: {', '.join(broken)}.",
+            advice="Report it with the LightGBM version; do not use the model.",
+        )
+    return Fitted(forest, train.features, dimensions, spans, _fills(train), seed, str(lgb.__version__))
+
+
+def _guard(train: TrainingFrame, *, seed: int, threads: int) -> None:
+    faults = []
+    if not 1 <= len(train.features) <= MAX_FEATURES:
+        faults.append(
+            Fault("CT-LEARN-010", "fit", f"a model takes 1 to {MAX_FEATURES} features, not {len(train.features)}.")
+        )
+    faults += [
+        Fault("CT-LEARN-010", "fit", f"the feature id '{feature.id}' is not lower-case letters, digits and _.")
+        for feature in train.features
+        if not _ID.fullmatch(feature.id)
+    ]
+    if seed < 0 or seed >= 2**31 or threads < 1:
+        faults.append(Fault("CT-LEARN-010", "fit", "seed is 0 to 2147483647 and threads at least 1."))
+    if faults:
+        raise LearningError(*faults)
+
+
+def _parameters(
+    trees: Trees, features: tuple[FeatureSpec, ...], groups: list[int], *, seed: int, threads: int
+) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "objective": "binary",
+        "metric": "binary_logloss",
+        "num_leaves": trees.leaves,
+        "max_depth": trees.depth,
+        "learning_rate": trees.learning_rate,
+        "min_data_in_leaf": trees.min_rows_in_leaf,
+        "lambda_l2": trees.l2,
+        "feature_fraction": trees.feature_fraction,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": threads,
+        "verbosity": -1,
+    }
+    if trees.row_fraction < 1:
+        params |= {"bagging_fraction": trees.row_fraction, "bagging_freq": 1}
+    if trees.monotone and any(feature.direction for feature in features):
+        params["monotone_constraints"] = [int(feature.direction) for feature in features]
+        # LightGBM falls back to `basic` by itself where a tree sees a part of the columns only.
+        params["monotone_constraints_method"] = "intermediate" if trees.feature_fraction == 1 else "basic"
+    if trees.confine:
+        params["interaction_constraints"] = [
+            [i for i, g in enumerate(groups) if g == k] for k in range(max(groups) + 1)
+        ]
+    return params
+
+
+def _fills(train: TrainingFrame) -> NDArray[np.float64]:
+    fills = np.full(len(train.features), np.nan)
+    for j in np.flatnonzero(~np.isnan(train.x).any(axis=0)):
+        declared = train.features[j].missing.fill
+        fills[j] = np.float32(declared) if declared is not None else np.median(train.x[:, j])
+    return fills
