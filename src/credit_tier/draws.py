@@ -76,6 +76,11 @@ class Plan:
         """Return all strata in the order in which they are worked."""
         return stratum_plans(self.planned.layouts)
 
+    def design_gap(self) -> float:
+        """Return the largest relative gap between a designed and the true chance over strata of up to 60 units; 0 without sizes."""
+        gaps = [stratum.design_gap() for layout in self.planned.layouts for stratum in layout.strata]
+        return max((gap for gap in gaps if gap is not None), default=0.0)
+
     def save(self, folder: Path | str) -> None:
         """Write `plan.json` and `frame.jsonl`; see :func:`credit_tier.sampling.folder.save_plan`."""
         state.save_plan(self.planned, Path(folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from math import ceil, floor
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credit_tier.errors import DrawError
-from credit_tier.sampling.allocate import Bounds, allocate, proportional, round_sizes
+from credit_tier.sampling.allocate import Bounds, allocate, optimal_sizes, proportional, round_sizes
 
 shares = st.fractions(min_value=Fraction(1, 1000), max_value=1, max_denominator=1000)
 bounds = st.builds(
@@ -94,3 +94,23 @@ def test_proportional_probabilities_sum_to_the_count(sizes, data):
     assert all((a <= b) for (x, a) in zip(sizes, lam, strict=True) for (y, b) in zip(sizes, lam, strict=True) if x <= y)
     free = {value / size for size, value in zip(sizes, lam, strict=True) if value < 1}
     assert len(free) <= 1
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=4), st.integers(0, 8))
+@settings(max_examples=60, deadline=None)
+def test_integer_allocation_beats_every_other(a, extra):
+    """Compared with all ways to allocate a small total, none has a smaller variance."""
+    count = len(a) + extra
+    high = [2 + i for i in range(len(a))]
+    if count > sum(high):
+        with pytest.raises(DrawError, match="CT-DRAW-005"):
+            optimal_sizes([Fraction(x * x) for x in a], count, high=high)
+        return
+
+    def loss(sizes):
+        return sum(Fraction(x * x, n) for x, n in zip(a, sizes, strict=True))
+
+    found = optimal_sizes([Fraction(x * x) for x in a], count, high=high)
+    every = [sizes for sizes in product(*(range(1, h + 1) for h in high)) if sum(sizes) == count]
+    assert found in every
+    assert loss(found) == min(map(loss, every))

@@ -304,6 +304,14 @@ def test_the_shipped_plan_covers_every_class(tmp_path):
     assert [str(item.chance) for item in draws.plan(units, spec).strata] == ["1/10", "1/10", "1", "1"]
 
 
+def test_a_plan_with_sizes_tells_how_far_true_chances_lie(spec, units):
+    """Without sizes the gap is 0; with sizes in small strata it is above 0 and within the known 3.5 per cent."""
+    market, fire = (spec.model_copy(update={"departments": (item,)}) for item in spec.departments)
+    assert draws.plan(units[:60], market).design_gap() == 0
+    small = fire.model_copy(update={"departments": (fire.departments[0].model_copy(update={"budget": None}),)})
+    assert 0 < draws.plan(units[:60], small).design_gap() < 0.035
+
+
 def test_a_bad_period_is_refused():
     """A period is one short word."""
     with pytest.raises(CreditTierError, match="period"):

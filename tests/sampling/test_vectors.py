@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from credit_tier.sampling.allocate import proportional, round_sizes
+from credit_tier.sampling.allocate import optimal_sizes, proportional, round_sizes
+from credit_tier.sampling.inclusion import adjusted_lambdas, exact_inclusion, largest_gap
 from credit_tier.sampling.select import pareto_order, pareto_value
 from credit_tier.sampling.tickets import exact_uniform, grid_number, salt_chain, seed_of, ticket_digest, uniform
 
@@ -64,3 +65,67 @@ def test_the_salt_chain_hashes_bytes():
     assert salt_chain("00" * 32, 2) == two
     with pytest.raises(ValueError, match="link"):
         salt_chain("zz", 1)
+
+
+ALLOCATIONS = VECTORS.with_name("stratallo_small.json")
+INCLUSION = VECTORS.with_name("pareto_exact_inclusion.json")
+
+
+def bounded(a: list[Fraction], low: list[int], high: list[int], count: int) -> list[Fraction]:
+    """Return the continuous optimum min(M, max(m, s A)) by bisection, the oracle of `sampling.md` F8."""
+    down, up = Fraction(0), Fraction(max(high)) / min(a)
+    for _ in range(80):
+        middle = (down + up) / 2
+        total = sum(min(Fraction(h), max(Fraction(m), middle * x)) for x, m, h in zip(a, low, high, strict=True))
+        down, up = (middle, up) if total < count else (down, middle)
+    return [min(Fraction(h), max(Fraction(m), up * x)) for x, m, h in zip(a, low, high, strict=True)]
+
+
+def test_integer_allocation_is_that_of_the_vectors():
+    """Where the published optimum is whole it is met exactly; the greedy vectors are met; elsewhere it is as good as any rounding."""
+    if not ALLOCATIONS.exists():
+        pytest.skip("shared vectors are not at hand")
+    met = 0
+    for case in json.loads(ALLOCATIONS.read_text(encoding="utf-8"))["cases"]:
+        if "n" not in case or "A" not in case:
+            continue
+        a, count = [Fraction(str(value)) for value in case["A"]], case["n"]
+        low = [max(1, m) for m in case.get("m") or [1] * len(a)]
+        high = case.get("M") or [count] * len(a)
+        found = optimal_sizes([x * x for x in a], count, low=low, high=high)
+        assert sum(found) == count
+        assert all(m <= x <= h for m, x, h in zip(low, found, high, strict=True))
+        if "x_integer_greedy" in case:
+            assert list(found) == case["x_integer_greedy"], case["id"]
+            met += 1
+        elif "x" in case:
+            exact = bounded(a, low, high, count)
+            assert [float(x) for x in exact] == pytest.approx(case["x"], rel=1e-9), case["id"]
+            if all(float(x).is_integer() for x in case["x"]):
+                assert list(found) == case["x"], case["id"]
+                met += 1
+            assert all(abs(x - e) < 2 for x, e in zip(found, exact, strict=True))
+        if "x_oric" in case:
+            loss = [sum(x * x / n for x, n in zip(a, sizes, strict=True)) for sizes in (found, case["x_oric"])]
+            assert loss[0] <= loss[1]
+    assert met >= 8
+
+
+def test_exact_inclusion_is_that_of_the_vectors():
+    """True Pareto probabilities and adjusted lambdas agree with the vectors to 1e-12, and sum to n."""
+    if not INCLUSION.exists():
+        pytest.skip("shared vectors are not at hand")
+    seen = 0
+    for case in json.loads(INCLUSION.read_text(encoding="utf-8"))["cases"].values():
+        if "pi_exact_pareto" not in case:
+            continue
+        seen += 1
+        found = exact_inclusion(case["lambda"], case["n"])
+        assert found == pytest.approx(case["pi_exact_pareto"], abs=1e-12)
+        assert sum(found) == pytest.approx(case["n"], abs=1e-12)
+        assert largest_gap(case["lambda"], case["n"]) == pytest.approx(case["max_rel_error"], abs=1e-9)
+        adjusted = adjusted_lambdas(case["lambda"], case["n"])
+        assert exact_inclusion(adjusted, case["n"]) == pytest.approx(case["lambda"], abs=1e-12)
+        if "working_lambda_adjusted_for_exact_pi" in case:
+            assert adjusted == pytest.approx(case["working_lambda_adjusted_for_exact_pi"], abs=1e-9)
+    assert seen == 4

@@ -85,6 +85,7 @@ def plan(
             "expected_visits": str(made.expected_visits),
             "factors": {name: str(factor) for name, factor in made.factors.items()},
             "excluded": made.excluded,
+            "design_gap": round(made.design_gap(), 6),
             "unverified": unverified,
             "strata": made.frame().to_dict("records"),
         },
@@ -111,9 +112,12 @@ def _plan_lines(made: Plan, out: Path) -> list[str]:
         for name, factor in made.factors.items()
         if factor != 1
     ]
+    gap = made.design_gap()
+    gaps = [f"小层概率最大偏差 largest gap of a designed chance in small strata: {gap:.2%}"] if gap else []
     return [
         *table(f"抽查计划 plan {made.draw_id}", headers, rows),
         *factors,
+        *gaps,
         f"对象 units {made.units:,},期望检查 expected visits {_decimal(made.expected_visits)}",
         f"下一步 next: credit-tier draw commit {out}",
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 from credit_tier.errors import DrawError
 from credit_tier.sampling.allocate import Bounds, allocate, proportional
 from credit_tier.sampling.frame import Cell, Frame
+from credit_tier.sampling.inclusion import LIMIT, largest_gap
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.plan import DepartmentSpec, PlanSpec
 
@@ -52,6 +53,18 @@ class Stratum:
         if not part:
             return low
         return tuple((1 - part) * a + part * b for a, b in zip(low, self.lambdas(whole + 1), strict=True))
+
+    def design_gap(self) -> float | None:
+        """Return the largest relative gap between designed and true chance, or None for a stratum too large to compute.
+
+        Equal chances are met exactly: the gap is 0.
+        """
+        if min(self.weights) == max(self.weights):
+            return 0.0
+        if len(self.members) > LIMIT:
+            return None
+        counts = {floor(self.size), ceil(self.size)}
+        return max(largest_gap([float(lam) for lam in self.lambdas(count)], count) for count in counts)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from hashlib import sha256
+from io import TextIOWrapper
 from itertools import pairwise
 from math import floor
 from pathlib import Path
@@ -396,12 +397,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--commitment", help="已公布的承诺值 · the commitment as published")
     parser.add_argument("--beacon", help="已公布的信标 · the beacon as published")
     parser.add_argument("--json", action="store_true", help="一个 JSON 对象 · one JSON object")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = parser.parse_args(arguments)
     absent = [path for path in (options.path, options.public) if path is not None and not path.exists()]
     if absent or (options.path.is_dir() and not (options.path / "commitment.json").exists()):
         sys.stderr.write("没有可核验的抽取 · there is no draw to verify here\n")
         return 2
-    result = verify(options.path, public=options.public, commitment=options.commitment, beacon=options.beacon)
+    try:
+        result = verify(options.path, public=options.public, commitment=options.commitment, beacon=options.beacon)
+    except OSError as error:
+        sys.stderr.write(f"文件无法读取 · a file cannot be read: {error.strerror}\n")
+        return 2
     if options.json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     else:
