@@ -28,7 +28,7 @@ def faults(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
     for section in ("records", "clock_start", "ending", "transition"):
         if getattr(pack, section) is None:
             yield (section,), f"a whole pack needs {section}; add it, or write extends: true to change a wider pack"
-    for section in ("facts", "classes", "requirements", "channels"):
+    for section in ("facts", "classes"):
         if not getattr(pack, section):
             yield (section,), f"a whole pack needs at least one entry in {section}"
     yield from _entries(pack)

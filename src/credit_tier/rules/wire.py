@@ -1,0 +1,118 @@
+"""Answers as plain JSON values, for the command line and other doors."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from credit_tier.canonical import Json
+from credit_tier.rules.compile import Reason
+from credit_tier.rules.evaluate import Deadline, Decision, Publicity
+from credit_tier.rules.facts import Fact
+from credit_tier.rules.repair import RepairAssessment
+from credit_tier.specs.rulepack import Paper
+
+
+def _day(value: date | None) -> str | None:
+    return value.isoformat() if value is not None else None
+
+
+def _fact(value: Fact) -> Json:
+    if isinstance(value, date):
+        return value.isoformat()
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _paper(paper: Paper) -> Json:
+    return {"zh": paper.title_zh, "en": paper.title_en}
+
+
+def reason_json(reason: Reason) -> dict[str, Json]:
+    """Return a reason with its legal reference; `reference` is null where the reason is not one of law."""
+    citation = reason.citation
+    return {
+        "code": reason.code,
+        "zh": reason.text_zh,
+        "en": reason.text_en,
+        "verified": reason.verified,
+        "reference": None
+        if citation is None
+        else {
+            "instrument": citation.instrument,
+            "title_zh": citation.title_zh,
+            "article": citation.article,
+            "source": citation.source,
+            "grade": citation.grade,
+            "note": citation.note,
+            "url": citation.url,
+        },
+    }
+
+
+def _publicity(item: Publicity) -> Json:
+    return {
+        "class": item.class_id,
+        "class_zh": item.class_zh,
+        "class_en": item.class_en,
+        "clock_start": item.basis,
+        "start_on": _day(item.start_on),
+        "min_end_on": _day(item.min_end_on),
+        "max_end_on": _day(item.max_end_on),
+        "pack": item.pack,
+    }
+
+
+def _deadline(item: Deadline) -> Json:
+    return {
+        **reason_json(item.reason),
+        "working_days": item.working_days,
+        "start_on": _day(item.start_on),
+        "due_on": _day(item.due_on),
+        "start_is_assumed": item.is_assumed,
+        "holiday_table_covers": item.is_covered,
+    }
+
+
+def decision_json(decision: Decision) -> dict[str, Json]:
+    """Return the full answer; every date is ISO text, every absent value null."""
+    channel = decision.channel
+    return {
+        "as_of": _day(decision.as_of),
+        "decision": decision.verdict.value,
+        "decision_zh": decision.verdict.label_zh,
+        "until": _day(decision.until),
+        "first_possible_on": _day(decision.first_possible_on),
+        "publicity": None if decision.publicity is None else _publicity(decision.publicity),
+        "reasons": [reason_json(reason) for reason in decision.reasons],
+        "papers": [_paper(paper) for paper in decision.papers],
+        "missing_papers": [_paper(paper) for paper in decision.missing_papers],
+        "channel": None
+        if channel is None
+        else {"id": channel.id, "zh": channel.title_zh, "en": channel.title_en, "url": channel.url},
+        "deadlines": [_deadline(item) for item in decision.deadlines],
+        "needs_confirmation": decision.confirm,
+        "unverified": list(decision.unverified),
+        "trace": {name: _fact(value) for name, value in decision.trace},
+        "pack": decision.pack,
+        "pack_digest": decision.digest,
+    }
+
+
+def assessment_json(item: RepairAssessment) -> dict[str, Json]:
+    """Return one line of a worklist."""
+    return {
+        "code": item.subject,
+        "record_id": item.record_id,
+        "step": int(item.step),
+        "step_zh": item.step.label_zh,
+        "decision": item.verdict.value,
+        "class": item.class_id,
+        "first_possible_on": _day(item.first_possible_on),
+        "max_end_on": _day(item.max_end_on),
+        "days_saved": item.days_saved,
+        "unmet": list(item.unmet),
+        "reasons": [reason.code for reason in item.reasons],
+        "needs_confirmation": item.confirm,
+        "unverified": list(item.unverified),
+        "pack": item.pack,
+        "period_pack": item.period_pack,
+    }
