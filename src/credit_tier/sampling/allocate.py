@@ -74,7 +74,7 @@ class Allocation:
     binding: tuple[str, ...]
 
 
-def allocate(strata: Sequence[Bounds], *, budget: int | None = None) -> Allocation:
+def allocate(strata: Sequence[Bounds], *, budget: int | None = None, where: str = "budget") -> Allocation:
     """Return x_h = min(M_h, max(m_h, f r_h N_h)), with f so that the sizes sum to the budget.
 
     Raises
@@ -86,20 +86,20 @@ def allocate(strata: Sequence[Bounds], *, budget: int | None = None) -> Allocati
     >>> allocate([Bounds.of(100, Fraction(1, 50)), Bounds.of(40, Fraction(1, 5))], budget=5).sizes
     (Fraction(1, 1), Fraction(4, 1))
     """
-    factor = Fraction(1) if budget is None else _factor(strata, budget)
+    factor = Fraction(1) if budget is None else _factor(strata, budget, where)
     return Allocation(
         tuple(item.size(factor) for item in strata), factor, tuple(item.binding(factor) for item in strata)
     )
 
 
-def _factor(strata: Sequence[Bounds], budget: int) -> Fraction:
+def _factor(strata: Sequence[Bounds], budget: int, where: str) -> Fraction:
     """Walk up the break points of the piecewise linear total until it reaches the budget."""
     total = sum((item.low for item in strata), Fraction(0))
     most = sum((item.high for item in strata), Fraction(0))
     if not total <= budget <= most:
         raise DrawError.of(
             "CT-DRAW-005",
-            where="budget",
+            where=where,
             what=f"预算无法满足 · a budget of {budget} cannot be met: floors and certain classes need {_up(total)}, caps allow {floor(most)}.",
             advice="Change the budget, the floor, the caps or the certain classes.",
         )

@@ -196,7 +196,7 @@ def _department(frame: Frame, spec: PlanSpec, department: DepartmentSpec) -> Lay
         )
         for key, members in ordered
     ]
-    plan = allocate(bounds, budget=department.budget)
+    plan = allocate(bounds, budget=department.budget, where=f"{department.department}.budget")
     strata = tuple(
         Stratum(key, members, _weights(frame, department, members), size, binding)
         for (key, members), size, binding in zip(ordered, plan.sizes, plan.binding, strict=True)
