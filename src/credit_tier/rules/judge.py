@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from credit_tier.rules.compile import Condition, Law, Reason, Rule, Window
@@ -124,7 +125,7 @@ class Judge:
             if isinstance(chosen, Outcome):
                 return chosen
             window, notes = chosen
-        if window is None or present is None:
+        if window is None or (present is None and on < window.max_end_on):
             bar = law.bar(facts, on)
             if bar is not None:
                 return _barred(bar, None, notes)
@@ -134,7 +135,7 @@ class Judge:
         bar = law.bar(facts, on)
         if bar is not None:
             return _barred(bar, window, notes)
-        return self._requirements(window, present.kind.id, facts, on, notes)
+        return self._requirements(window, (present or window).kind.id, facts, on, notes)
 
     def _across(
         self, window: Window | None, facts: Facts, on: date, case_day: date
@@ -148,10 +149,12 @@ class Judge:
         if rule is not None and rule.decision == "not_published":
             return _settled(rule, note)
         old = old_law.window(facts, on)
+        if old is not None and old.max_end_on <= self.law.since and old_law.ends(facts, on):
+            return old, ()  # publicity was over before the rules in force began
         if old is None or window is None:
             if old is window:
                 return None, ()
-            return _human(old or window, (note, INCOMPARABLE), confirm=True)
+            return _human(old or window, (note, NO_CLASS))
         old_least, least = old.min_end_on or old.max_end_on, window.min_end_on or window.max_end_on
         if (old_least, old.max_end_on) == (least, window.max_end_on):
             return window, ()
@@ -213,6 +216,7 @@ def _met_on(condition: Condition, facts: Facts, on: date) -> date | None:
     return min(days) if days else None
 
 
+@lru_cache(maxsize=10_000)
 def _unverified(reasons: tuple[Reason, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(reason.code for reason in reasons if not reason.verified), *more)))
 

@@ -1,0 +1,245 @@
+"""`credit-tier repair`: what the dated rules say about adverse records, for one enterprise and for a city."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, emit, table
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from credit_tier.rules.evaluate import Decision
+    from credit_tier.rules.repair import RecordDecision, RepairAssessment
+    from credit_tier.rules.resolve import RulePack
+
+app = typer.Typer(help="信用修复 · repair eligibility by dated rules", no_args_is_help=True)
+
+LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
+JurisdictionOption = Annotated[
+    str, typer.Option("--jurisdiction", help="法域,如 cn、cn-32、cn-3205 · nation, province, city")
+]
+TopicOption = Annotated[str, typer.Option("--topic", help="规则主题 · topic of the rule packs")]
+HolidaysOption = Annotated[
+    Path | None,
+    typer.Option("--holidays", help="节假日安排 CSV(day,kind=holiday|makeup) · the State Council's holiday table"),
+]
+
+COLUMNS = (
+    ("办理", "step_zh"),
+    ("统一社会信用代码", "code"),
+    ("文号", "record_id"),
+    ("失信程度", "class"),
+    ("最早可申请日", "first_possible_on"),
+    ("最长公示期满日", "max_end_on"),
+    ("可缩短公示天数", "days_saved"),
+    ("理由", "reasons"),
+    ("依据", "references"),
+    ("须人工确认适用规定", "needs_confirmation"),
+    ("未经核对的依据", "unverified"),
+    ("规则包", "pack"),
+    ("期限所据规则包", "period_pack"),
+    ("结论", "decision"),
+)
+"""Headers and fields of the worklist."""
+
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@app.command()
+def assess(  # noqa: PLR0917 (typer reads the order of arguments)
+    lake: LakeArgument,
+    code: Annotated[str, typer.Argument(help="统一社会信用代码 · code of the enterprise")],
+    as_of: AsOfOption,
+    jurisdiction: JurisdictionOption = "cn",
+    topic: TopicOption = "repair",
+    holidays: HolidaysOption = None,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """一户企业的修复条件审查 · Say for each adverse record of one enterprise what the rules in force at as_of say."""
+    from credit_tier.data.lake import Lake
+    from credit_tier.errors import UsageError
+    from credit_tier.features.records import visible_rows
+    from credit_tier.rules.holidays import read_holidays
+    from credit_tier.rules.repair import Assessor, decide_each
+    from credit_tier.rules.wire import decision_json
+    from credit_tier.temporal import AsOf
+
+    opened, day = Lake.open(lake), AsOf.parse(as_of)
+    pack = _pack(content, jurisdiction, topic, day.on)
+    if opened.number_of(code) is None:
+        raise UsageError.of(
+            "CT-REPAIR-001",
+            where=str(lake),
+            what="the register of this lake does not hold the code.",
+            advice="Compare it with the licence, or ingest a newer delivery.",
+        )
+    reader = Assessor(pack, day)
+    rows = visible_rows(opened, reader.table, reader.columns, day, code=code)
+    calendar = read_holidays(holidays) if holidays is not None else None
+    found = decide_each(rows, day, pack, calendar=calendar)
+    emit(
+        {
+            "code": code,
+            "as_of": str(day),
+            "pack": pack.id,
+            "pack_digest": pack.digest,
+            "lake_digest": opened.digest,
+            "data_cutoff": opened.cutoff.isoformat(),
+            "records": [{"record_id": item.record_id, **decision_json(item.decision)} for item in found],
+        },
+        as_json=as_json,
+        lines=list(_lines(code, pack, found)),
+    )
+
+
+@app.command()
+def worklist(  # noqa: PLR0917 (typer reads the order of arguments)
+    lake: LakeArgument,
+    as_of: AsOfOption,
+    out: Annotated[Path | None, typer.Option("--out", help="输出 CSV · output file")] = None,
+    jurisdiction: JurisdictionOption = "cn",
+    topic: TopicOption = "repair",
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """全市修复工作清单:现在可办、补齐可办、等待、人工 · Who can be helped now, who next and when."""
+    from credit_tier.data.lake import Lake
+    from credit_tier.errors import UsageError
+    from credit_tier.features.records import visible_rows
+    from credit_tier.files import write_bytes
+    from credit_tier.rules.repair import Assessor, Step
+    from credit_tier.rules.repair import worklist as ordered
+    from credit_tier.rules.wire import assessment_json
+    from credit_tier.temporal import AsOf
+
+    if out is None and not as_json:
+        raise UsageError.of(
+            "CT-REPAIR-002", where="--out", what="no output is named.", advice="Give --out worklist.csv, or --json."
+        )
+    opened, day = Lake.open(lake), AsOf.parse(as_of)
+    pack = _pack(content, jurisdiction, topic, day.on)
+    judge = Assessor(pack, day)
+    verdicts: Counter[str] = Counter()
+
+    def counted() -> Iterator[RepairAssessment]:
+        for row in visible_rows(opened, judge.table, judge.columns, day):
+            found = judge(row)
+            verdicts[found.verdict.value] += 1
+            yield found
+
+    with Steps(quiet=as_json).step("审查 assess"):
+        items = ordered(counted())
+    if out is not None:
+        write_bytes(out, csv_bytes(items))
+    steps = Counter(item.step for item in items)
+    summary = {
+        "as_of": str(day),
+        "pack": pack.id,
+        "pack_digest": pack.digest,
+        "lake_digest": opened.digest,
+        "data_cutoff": opened.cutoff.isoformat(),
+        "records": sum(verdicts.values()),
+        "decisions": dict(sorted(verdicts.items())),
+        "steps": {step.name.lower(): steps[step] for step in Step if step is not Step.NOTHING},
+        "enterprises": len({item.subject for item in items}),
+        "out": None if out is None else str(out),
+    }
+    lines = [
+        *table(
+            f"{pack.id} · {day} · {summary['records']} 条记录 records",
+            ["办理 step", "条 records"],
+            [[f"{step.label_zh} {step.name.lower()}", str(steps[step])] for step in Step if step is not Step.NOTHING],
+        ),
+        f"清单 worklist {out}",
+        _unverified_line({name for item in items for name in item.unverified}),
+    ]
+    if as_json:
+        summary["worklist"] = [assessment_json(item) for item in items]
+    emit(summary, as_json=as_json, lines=[line for line in lines if line])
+
+
+def csv_bytes(items: Iterable[RepairAssessment]) -> bytes:
+    """Return the worklist as CSV for spreadsheets (UTF-8 with mark); no cell can start a formula.
+
+    A cell that starts with = + - @ tab or a line end gets an apostrophe in front.
+    """
+    from credit_tier.rules.wire import assessment_json
+
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow([header for header, _ in COLUMNS])
+    for item in items:
+        row = assessment_json(item)
+        row["reasons"] = "；".join(reason.text_zh for reason in item.reasons)
+        row["references"] = "；".join(dict.fromkeys(str(r.citation) for r in item.reasons if r.citation is not None))
+        row["unverified"] = " ".join(item.unverified)
+        row["needs_confirmation"] = "是" if item.confirm else ""
+        row["decision"] = item.verdict.label_zh
+        writer.writerow([safe_cell("" if row[name] is None else str(row[name])) for _, name in COLUMNS])
+    return ("\ufeff" + stream.getvalue()).encode("utf-8")
+
+
+def safe_cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula.
+
+    >>> safe_cell("=1+1"), safe_cell("苏市监罚〔2026〕1号")
+    ("'=1+1", '苏市监罚〔2026〕1号')
+    """
+    return f"'{text}" if text.startswith(_ACTIVE) else text
+
+
+def _pack(content: list[Path] | None, jurisdiction: str, topic: str, on: date) -> RulePack:
+    from credit_tier.content import Content
+    from credit_tier.rules.resolve import resolve
+
+    return resolve(Content.resolve(*(content or ())), jurisdiction, topic, on)
+
+
+def _lines(code: str, pack: RulePack, found: list[RecordDecision]) -> Iterator[str]:
+    yield f"{code} · {pack.id} {pack.spec.title_zh} · {len(found)} 条记录 records"
+    for item in found:
+        yield ""
+        yield from _record(item.record_id, item.decision)
+    open_entries = {name for item in found for name in item.decision.unverified}
+    if open_entries:
+        yield ""
+        yield _unverified_line(open_entries)
+
+
+def _record(record_id: str, decision: Decision) -> Iterator[str]:
+    yield f"{record_id}: {decision.verdict.label_zh} {decision.verdict.value}"
+    publicity = decision.publicity
+    if publicity is not None:
+        yield f"  {publicity.class_zh} · {publicity.class_en}"
+        least = publicity.min_end_on.isoformat() if publicity.min_end_on else "—"
+        yield f"  公示期 publicity {publicity.start_on} → 最短 min {least} → 最长 max {publicity.max_end_on}"
+    if decision.first_possible_on is not None:
+        yield f"  最早可申请 first possible {decision.first_possible_on}"
+    for reason in decision.reasons:
+        source = f" 〔{reason.citation}〕" if reason.citation is not None else ""
+        yield f"  · {reason.text_zh} {reason.text_en}{source}{'' if reason.verified else ' (未核对 unverified)'}"
+    for paper in decision.missing_papers:
+        yield f"  缺 missing: {paper.title_zh} {paper.title_en}"
+    if decision.channel is not None:
+        yield f"  渠道 channel: {decision.channel.title_zh}"
+    for limit in decision.deadlines:
+        if limit.due_on is not None:
+            doubt = "" if limit.is_covered else " (节假日表未覆盖该年 holiday table does not cover the year)"
+            yield f"  时限 time limit: {limit.reason.text_zh} {limit.working_days} 个工作日 → {limit.due_on}{doubt}"
+    if decision.confirm:
+        yield "  须由人工确认适用哪一规定 · a person must confirm which rules govern the period"
+
+
+def _unverified_line(names: set[str]) -> str:
+    if not names:
+        return ""
+    return f"所依据的条目有 {len(names)} 处未与官方文本核对 · not compared with the official text: {', '.join(sorted(names))}"

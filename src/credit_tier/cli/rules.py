@@ -1,0 +1,204 @@
+"""`credit-tier rules`: which law is in force, what a pack says, whether packs are sound, and cases run against them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from credit_tier.cli.shell import ContentOption, JsonFlag, emit, table
+
+if TYPE_CHECKING:
+    from credit_tier.content import Content
+    from credit_tier.errors import Fault
+    from credit_tier.rules.cases import CaseResult
+    from credit_tier.specs.rulepack import RulePackSpec, Value
+
+app = typer.Typer(help="规则包 · law as dated data", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(content: ContentOption = None, as_json: JsonFlag = False) -> None:
+    """列出规则包及施行期间 · List the packs, when they are in force, and how much of them was verified."""
+    from credit_tier.content import Content
+    from credit_tier.rules.resolve import Shelf, topics
+    from credit_tier.specs.rulepack import RulePackSpec
+
+    found = Content.resolve(*(content or ()))
+    packs = []
+    for place, topic in topics(found):
+        for name, start, end in Shelf(found, place, topic).held():
+            if not name.startswith(f"{place}/"):
+                continue
+            spec = found.load("rule_packs", f"{name}.yaml", RulePackSpec)
+            entries = [item.verified for _, _, item in spec.entries()]
+            packs.append((name, spec, start, end, sum(entries), len(entries)))
+    emit(
+        {
+            "packs": [
+                {
+                    "pack": name,
+                    "title_zh": spec.title_zh,
+                    "effective_from": str(start),
+                    "effective_to": None if end is None else str(end),
+                    "verified": checked,
+                    "entries": total,
+                    "digest": found.file("rule_packs", f"{name}.yaml").digest,
+                }
+                for name, spec, start, end, checked, total in packs
+            ]
+        },
+        as_json=as_json,
+        lines=table(
+            "规则包 rule packs",
+            ["规则包 pack", "名称 title", "施行 from", "废止 to (不含 exclusive)", "已核对 verified"],
+            [
+                [name, spec.title_zh, str(start), str(end or "—"), f"{checked}/{total}"]
+                for name, spec, start, end, checked, total in packs
+            ],
+        ),
+    )
+
+
+@app.command()
+def show(
+    jurisdiction: Annotated[str, typer.Argument(help="法域 · cn, cn-32, cn-3205")],
+    topic: Annotated[str, typer.Argument(help="主题 · topic, for example repair")],
+    on: Annotated[str, typer.Option("--on", help="日期 YYYY-MM-DD · day whose law is wanted")],
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """显示某日施行的规则 · Show the rules in force on a day, after inheritance, with references."""
+    from credit_tier.content import Content
+    from credit_tier.rules.resolve import resolve
+    from credit_tier.temporal import parse_date
+
+    pack = resolve(Content.resolve(*(content or ())), jurisdiction, topic, parse_date(on, where="--on"))
+    emit(
+        {
+            "pack": pack.id,
+            "since": str(pack.since),
+            "until": None if pack.until is None else str(pack.until),
+            "files": list(pack.labels),
+            "digest": pack.digest,
+            "rules": pack.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        },
+        as_json=as_json,
+        lines=[
+            f"{pack.id} {pack.spec.title_zh} · {pack.spec.title_en}",
+            f"施行 in force {pack.since} – {pack.until or '—'} · {', '.join(pack.labels)} · sha256:{pack.digest[:16]}",
+            pack.spec.note_zh,
+            pack.spec.note_en,
+            "",
+            *_entries(pack.spec),
+        ],
+    )
+
+
+@app.command()
+def lint(content: ContentOption = None, as_json: JsonFlag = False) -> None:
+    """检查全部规则包 · Check all packs: form, references, times in force, and the tables they read."""
+    from credit_tier.content import Content
+    from credit_tier.errors import ContentError
+    from credit_tier.specs.dataset import DatasetSpec
+    from credit_tier.specs.rulepack import RulePackSpec
+    from credit_tier.specs.rulepack_check import together
+
+    found = Content.resolve(*(content or ()))
+    faults: list[Fault] = []
+    packs: dict[str, RulePackSpec] = {}
+    for item in found.files("rule_packs"):
+        try:
+            packs[item.label] = found.load("rule_packs", item.name, RulePackSpec)
+        except ContentError as error:
+            faults.extend(error.faults)
+    tables = {}
+    for item in found.files("data_schemas"):
+        spec = found.load("data_schemas", item.name, DatasetSpec)
+        tables[spec.table] = spec
+    faults.extend(together(packs, tables))
+    faults.extend(_unresolvable(found, packs) if not faults else ())
+    if faults:
+        raise ContentError(*faults)
+    emit(
+        {"packs": len(packs), "faults": 0},
+        as_json=as_json,
+        lines=[f"{len(packs)} 个规则包,没有问题 · {len(packs)} rule packs, no fault"],
+    )
+
+
+@app.command("test")
+def run(
+    cases: Annotated[list[Path], typer.Argument(help="案例 YAML · case files")],
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """用案例检验规则包 · Run cases (facts and the expected answer) against the packs; exit 1 if one fails."""
+    from credit_tier.content import Content
+    from credit_tier.rules.cases import read_cases, run_cases
+
+    found = Content.resolve(*(content or ()))
+    failed: list[tuple[Path, CaseResult]] = []
+    total = 0
+    for path in cases:
+        results = run_cases(found, read_cases(path))
+        total += len(results)
+        failed.extend((path, result) for result in results if result.differences)
+    emit(
+        {
+            "cases": total,
+            "failed": [
+                {"file": str(path), "case": result.case.case, "differences": list(result.differences)}
+                for path, result in failed
+            ],
+        },
+        as_json=as_json,
+        lines=[
+            *(
+                f"✗ {path.name} {result.case.case}: {'; '.join(result.differences)} 〔{result.case.reference}〕"
+                for path, result in failed
+            ),
+            f"{total} 个案例,{len(failed)} 个不符 · {total} cases, {len(failed)} failed",
+        ],
+    )
+    if failed:
+        raise typer.Exit(1)
+
+
+def _entries(spec: RulePackSpec) -> list[str]:
+    rows = []
+    for _, code, item in spec.entries():
+        instrument = spec.instruments[item.reference.instrument]
+        grade = spec.sources[item.reference.source].grade
+        value = _value(spec.values[code.removeprefix("values.")]) if code.startswith("values.") else ""
+        rows.append(
+            [
+                code,
+                value,
+                item.title_zh,
+                f"{instrument.number}{item.reference.article}",
+                "是 yes" if item.verified else f"否 no ({item.reference.source}, {grade})",
+            ]
+        )
+    return table("条目 entries", ["条目 entry", "值 value", "内容 title", "依据 reference", "已核对 verified"], rows)
+
+
+def _value(value: Value) -> str:
+    if value.period is not None:
+        return " ".join(f"{n} {unit}" for unit, n in value.period.model_dump().items() if n is not None)
+    return "未知 unknown" if value.unknown else str(value.amount or value.limit)
+
+
+def _unresolvable(found: Content, packs: dict[str, RulePackSpec]) -> list[Fault]:
+    """Return the packs that extend a wider pack and do not fit it, or find none in force on their first day."""
+    from credit_tier.errors import ContentError, RuleError
+    from credit_tier.rules.resolve import resolve
+
+    faults: list[Fault] = []
+    for spec in packs.values():
+        try:
+            resolve(found, spec.jurisdiction, spec.topic, spec.effective_from)
+        except (RuleError, ContentError) as error:
+            faults.extend(error.faults)
+    return faults
