@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from credit_tier.learning.splits import Parts, TrainingFrame, split
 from credit_tier.specs.feature import FeatureSpec, Missing
 from credit_tier.specs.model import GridCohort, Label, ModelSpec, Split, Trees
 from credit_tier.temporal import day_number
-from datetime import date
 
 DIMENSIONS = ("alpha", "alpha", "beta", "beta", "gamma", "gamma")
 DIRECTIONS = (1, -1, 1, 0, 0, 1)

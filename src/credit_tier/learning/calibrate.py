@@ -47,7 +47,7 @@ def logistic_line(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[
 
     a, b = float(np.log(mean / (1 - mean))), 0.0
     value = loss(a, b)
-    for _ in range(200):
+    for _ in range(100):
         eta = a + b * z
         p = 1 / (1 + np.exp(-eta))
         gradient = np.array([(p - target).mean(), ((p - target) * z).mean()])
@@ -55,11 +55,11 @@ def logistic_line(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[
         hessian = np.array([[w.mean(), (w * z).mean()], [(w * z).mean(), (w * z * z).mean()]]) + 1e-14 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
-        while size > 1e-10 and loss(a - size * step[0], b - size * step[1]) > value:
+        while size > 1e-10 and loss(a - size * step[0], b - size * step[1]) > value + 1e-14:
             size /= 2
         a, b = float(a - size * step[0]), float(b - size * step[1])
-        before, value = value, loss(a, b)
-        if before - value < 1e-15 or np.abs(step).max() < 1e-12:
+        value = loss(a, b)
+        if np.abs(step).max() < 1e-11:
             break
     return a - b * centre / scale, b / scale
 

@@ -1,7 +1,8 @@
 """From trees to points: calibrated log-odds, their exact split by dimension, and the scale a person reads.
 
 log-odds = base + sum of the dimensions' log-odds, points = base points + sum of the dimensions' points, before any rounding.
-A dimension's zero is the average of the training rows, so the base is the average enterprise.
+The base is the average training row. Where trees are confined, every dimension averages to zero over the training rows; where
+they may mix dimensions, a dimension is the sum of its features' Shapley values, and only their total averages to zero.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Scorer:
         """Return LightGBM's own object; its text comes from the checked forest."""
         import lightgbm as lgb
 
-        return lgb.Booster(model_str=self.forest.render(), params={"verbosity": -1})
+        return lgb.Booster(model_str=self.forest.render())
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:

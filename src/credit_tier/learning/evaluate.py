@@ -1,0 +1,315 @@
+"""How good a model is on rows it has not seen: discrimination, calibration, capture, by year; plain numbers only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_tier.errors import LearningError
+from credit_tier.learning.calibrate import logistic_line
+from credit_tier.temporal import date_of
+
+CAPTURE_SHARES = (0.01, 0.05, 0.10, 0.20)
+CURVE_POINTS = 200
+SCORE_BINS = 40
+BLOCK = 4_000_000
+"""Cells of the bootstrap's weight table held at once."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """95 % interval of a metric from a bootstrap over subjects."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One row of the calibration table; `low` and `high` bound the observed share (Jeffreys, 95 %)."""
+
+    rows: int
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Share of all positives among the rows with the highest probability."""
+
+    share: float
+    captured: float
+
+
+@dataclass(frozen=True)
+class Year:
+    """Figures of the rows whose as_of lies in one calendar year; auc is None where only one outcome occurs."""
+
+    year: int
+    rows: int
+    positives: int
+    predicted: float
+    observed: float
+    brier: float
+    auc: float | None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Points for figures, at most some 200 each: ROC, gains, and the share of rows by probability for both outcomes."""
+
+    false_positive: tuple[float, ...]
+    true_positive: tuple[float, ...]
+    inspected: tuple[float, ...]
+    found: tuple[float, ...]
+    edges: tuple[float, ...]
+    density_negative: tuple[float, ...]
+    density_positive: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one part.
+
+    Attributes
+    ----------
+    brier_ratio : Brier score divided by that of the part's own constant rate; below 1 is better than knowing the rate.
+    predicted_to_observed : mean probability divided by the share of positives.
+    calibration_slope, calibration_intercept : of outcome on predicted log-odds; 1 and 0 are ideal.
+    """
+
+    rows: int
+    subjects: int
+    positives: int
+    rate: float
+    auc: float
+    auc_interval: Interval
+    gini: float
+    ks: float
+    pr_auc: float
+    brier: float
+    brier_ratio: float
+    log_loss: float
+    predicted_to_observed: float
+    predicted_to_observed_interval: Interval
+    calibration_slope: float
+    calibration_intercept: float
+    replicates: int
+    capture: tuple[Capture, ...]
+    calibration: tuple[Bin, ...]
+    years: tuple[Year, ...]
+    curves: Curves
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON values."""
+        return asdict(self)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the single numbers, intervals as `_low` and `_high`, by name."""
+        names = (
+            "rows", "subjects", "positives", "rate", "auc", "gini", "ks", "pr_auc", "brier", "brier_ratio", "log_loss",
+            "predicted_to_observed", "calibration_slope", "calibration_intercept",
+        )  # fmt: skip
+        found = {name: float(getattr(self, name)) for name in names}
+        for name in ("auc", "predicted_to_observed"):
+            interval: Interval = getattr(self, f"{name}_interval")
+            found |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+        return found | {f"capture_top_{item.share * 100:.0f}_percent": item.captured for item in self.capture}
+
+
+def auc_of(y: NDArray[np.int8], score: NDArray[np.float64]) -> float:
+    """Return the chance that a positive row scores above a negative one, ties counted half.
+
+    >>> auc_of(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    return float(_Ranking(y, score).auc(np.ones((1, len(y))))[0])
+
+
+class _Ranking:
+    """Rows in order of falling score, tied rows together; weighted AUC of many weightings at once."""
+
+    def __init__(self, y: NDArray[np.int8], score: NDArray[np.float64]) -> None:
+        self.order = np.argsort(-score, kind="stable")
+        self.y = y[self.order].astype(np.float64)
+        falling = score[self.order]
+        self.starts = np.flatnonzero(np.concatenate(([True], falling[1:] != falling[:-1])))
+
+    def counts(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return weight of positives and negatives by group of ties, shapes (k, groups), highest score first."""
+        ordered = weights[:, self.order]
+        positive = np.add.reduceat(ordered * self.y, self.starts, axis=1)
+        return positive, np.add.reduceat(ordered, self.starts, axis=1) - positive
+
+    def auc(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weighted AUC of each row of weights, NaN where an outcome has no weight."""
+        positive, negative = self.counts(weights)
+        above = np.cumsum(positive, axis=1) - positive / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((above * negative).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1)))
+
+
+def evaluate(
+    y: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    subject: NDArray[np.int32],
+    as_of_day: NDArray[np.int32],
+    *,
+    seed: int = 0,
+    replicates: int = 500,
+) -> Evaluation:
+    """Evaluate probabilities against outcomes.
+
+    Parameters
+    ----------
+    y : 0/1, both present; shape (n,), as the other arrays.
+    probability : calibrated, strictly between 0 and 1 or equal to them.
+    subject : rows of one enterprise are drawn together in the bootstrap, since they resemble each other.
+    seed, replicates : of the bootstrap; nothing published depends on it.
+
+    Raises
+    ------
+    LearningError (CT-LEARN-030) if an outcome is missing or a probability is not one.
+
+    Source: `peers.md` section 4; BCBS Working Paper 14 (2005); Cox (1958) for slope and intercept;
+    Field and Welsh (2007) for the bootstrap over clusters.
+    """
+    n, positives = len(y), int(y.sum())
+    if not 0 < positives < n or not ((probability >= 0) & (probability <= 1)).all():
+        raise LearningError.of(
+            "CT-LEARN-030",
+            where="evaluate",
+            what=f"{n} rows with {positives} positive, or a value that is no probability, cannot be evaluated.",
+            advice="Both outcomes are needed, and probabilities between 0 and 1.",
+        )
+    rate = positives / n
+    ranking = _Ranking(y, probability)
+    positive, negative = (side[0] for side in ranking.counts(np.ones((1, n))))
+    tp, fp = np.cumsum(positive), np.cumsum(negative)
+    auc = float(ranking.auc(np.ones((1, n)))[0])
+    brier = float(np.mean((probability - y) ** 2))
+    inside = np.clip(probability, 1e-15, 1 - 1e-15)
+    log_odds = np.log(inside) - np.log1p(-inside)
+    intercept, slope = logistic_line(log_odds, y.astype(np.float64))
+    intervals = _bootstrap(y, probability, subject, ranking, seed=seed, replicates=replicates)
+    return Evaluation(
+        rows=n,
+        subjects=len(np.unique(subject)),
+        positives=positives,
+        rate=rate,
+        auc=auc,
+        auc_interval=intervals[0],
+        gini=2 * auc - 1,
+        ks=float(np.max(np.abs(tp / tp[-1] - fp / fp[-1]))),
+        pr_auc=float(np.sum(positive * tp / (tp + fp)) / positives),
+        brier=brier,
+        brier_ratio=brier / (rate * (1 - rate)),
+        log_loss=float(-np.mean(np.where(y == 1, np.log(inside), np.log1p(-inside)))),
+        predicted_to_observed=float(probability.mean() / rate),
+        predicted_to_observed_interval=intervals[1],
+        calibration_slope=slope,
+        calibration_intercept=intercept,
+        replicates=replicates,
+        capture=tuple(Capture(share, _captured(tp, tp + fp, share)) for share in CAPTURE_SHARES),
+        calibration=_calibration_table(y, probability),
+        years=_by_year(y, probability, as_of_day),
+        curves=_curves(y, probability, tp, fp),
+    )
+
+
+def _captured(tp: NDArray[np.float64], taken: NDArray[np.float64], share: float) -> float:
+    """Return the share of positives in the top rows; a tie at the border counts in proportion."""
+    return float(np.interp(share * taken[-1], np.concatenate(([0.0], taken)), np.concatenate(([0.0], tp))) / tp[-1])
+
+
+def _bootstrap(
+    y: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    subject: NDArray[np.int32],
+    ranking: _Ranking,
+    *,
+    seed: int,
+    replicates: int,
+) -> tuple[Interval, Interval]:
+    _, cluster = np.unique(subject, return_inverse=True)
+    clusters = int(cluster.max()) + 1
+    generator = np.random.default_rng(seed)
+    aucs, ratios = [], []
+    step = max(1, BLOCK // len(y))
+    for at in range(0, replicates, step):
+        size = min(step, replicates - at)
+        drawn = generator.integers(0, clusters, (size, clusters))
+        offset = np.arange(size)[:, None] * clusters
+        times = np.bincount((drawn + offset).ravel(), minlength=size * clusters).reshape(size, clusters)
+        weights = times[:, cluster].astype(np.float64)
+        aucs.append(ranking.auc(weights))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios.append((weights @ probability) / (weights @ y.astype(np.float64)))
+    return _interval(np.concatenate(aucs)), _interval(np.concatenate(ratios))
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    kept = values[np.isfinite(values)]
+    if len(kept) == 0:
+        return Interval(-math.inf, math.inf)
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def _calibration_table(y: NDArray[np.int8], probability: NDArray[np.float64]) -> tuple[Bin, ...]:
+    """Return up to ten bins of about equal size by rising probability; equal probabilities share a bin."""
+    from scipy.stats import beta
+
+    cuts = np.unique(np.quantile(probability, np.linspace(0, 1, 11)[1:-1], method="inverted_cdf"))
+    which = np.searchsorted(cuts, probability, side="left")
+    found = []
+    for b in np.unique(which):
+        inside = which == b
+        rows, hits = int(inside.sum()), int(y[inside].sum())
+        low, high = (float(beta.ppf(q, hits + 0.5, rows - hits + 0.5)) for q in (0.025, 0.975))
+        found.append(Bin(rows, float(probability[inside].mean()), hits / rows, low, high))
+    return tuple(found)
+
+
+def _by_year(y: NDArray[np.int8], probability: NDArray[np.float64], as_of_day: NDArray[np.int32]) -> tuple[Year, ...]:
+    days, at = np.unique(as_of_day, return_inverse=True)
+    years = np.array([date_of(int(day)).year for day in days])[at]
+    found = []
+    for year in np.unique(years):
+        rows = years == year
+        outcome, p = y[rows], probability[rows]
+        hits = int(outcome.sum())
+        auc = auc_of(outcome, p) if 0 < hits < len(outcome) else None
+        brier = float(np.mean((p - outcome) ** 2))
+        found.append(Year(int(year), len(outcome), hits, float(p.mean()), hits / len(outcome), brier, auc))
+    return tuple(found)
+
+
+def _curves(
+    y: NDArray[np.int8], probability: NDArray[np.float64], tp: NDArray[np.float64], fp: NDArray[np.float64]
+) -> Curves:
+    keep = np.unique(np.linspace(0, len(tp), CURVE_POINTS + 1).round().astype(int))
+    tp0, fp0 = np.concatenate(([0.0], tp))[keep], np.concatenate(([0.0], fp))[keep]
+    edges = np.linspace(0.0, float(probability.max()) or 1.0, SCORE_BINS + 1)
+    shares = [np.histogram(probability[y == outcome], edges)[0] / np.sum(y == outcome) for outcome in (0, 1)]
+    taken = (tp0 + fp0) / (tp[-1] + fp[-1])
+    false_positive, true_positive = fp0 / fp[-1], tp0 / tp[-1]
+    return Curves(
+        false_positive=_numbers(false_positive),
+        true_positive=_numbers(true_positive),
+        inspected=_numbers(taken),
+        found=_numbers(true_positive),
+        edges=_numbers(edges),
+        density_negative=_numbers(shares[0]),
+        density_positive=_numbers(shares[1]),
+    )
+
+
+def _numbers(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

@@ -1,0 +1,31 @@
+"""Promotion gates: what a model must reach on the test part before it may be called `challenger`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from credit_tier.errors import Fault
+from credit_tier.learning.evaluate import Evaluation
+from credit_tier.learning.yardstick import Yardstick
+from credit_tier.specs.model import Gates
+
+
+def failed_gates(gates: Gates, evaluation: Evaluation, yardsticks: Sequence[Yardstick] = ()) -> tuple[Fault, ...]:
+    """Return one fault (CT-LEARN-036) per gate that is not passed; empty if the model may be promoted.
+
+    A yardstick counts as better only if its AUC lies above the upper end of the model's interval.
+    """
+    told: list[str] = []
+    if gates.min_auc is not None and evaluation.auc < gates.min_auc:
+        told.append(f"AUC {evaluation.auc:.4f} 低于门槛 · is below {gates.min_auc:g}.")
+    if gates.max_brier_ratio is not None and evaluation.brier_ratio > gates.max_brier_ratio:
+        told.append(
+            f"Brier 比 {evaluation.brier_ratio:.4f} 高于门槛 · the Brier ratio is above {gates.max_brier_ratio:g}."
+        )
+    if gates.not_below_yardstick:
+        told += [
+            f"AUC {evaluation.auc:.4f} 低于{stick.title_zh} · is below the yardstick {stick.name}, {stick.evaluation.auc:.4f}."
+            for stick in yardsticks
+            if stick.evaluation.auc > evaluation.auc_interval.high
+        ]
+    return tuple(Fault("CT-LEARN-036", "gates", text, "The run is recorded; the alias is not given.") for text in told)
