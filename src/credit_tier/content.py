@@ -116,7 +116,7 @@ def read_yaml(text: str, *, where: str) -> _Tree:
         node = yaml.compose(text, Loader=_LOADER)
         decorated = [event for event in yaml.parse(text, Loader=_LOADER) if _is_decorated(event)]
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        line = getattr(error.problem_mark, "line", 0) + 1
         raise ContentError.of(
             "CT-CONTENT-001",
             where=f"{where}:{line}",
@@ -132,7 +132,7 @@ def read_yaml(text: str, *, where: str) -> _Tree:
     faults = [
         Fault(
             "CT-CONTENT-003",
-            f"{where}:{event.start_mark.line + 1}",
+            f"{where}:{event.start_mark.line + 1 if event.start_mark else 1}",
             "anchors, aliases and tags are not allowed.",
             "Write the value out.",
         )

@@ -206,6 +206,11 @@ def load_spec(path: Path | str | None = None, *, content: Content | None = None,
     return parse(json.dumps({**spec.model_dump(mode="json"), "period": period}), PlanSpec, where="period")
 
 
+def columns_to_keep(spec: PlanSpec) -> tuple[str, ...]:
+    """Return the columns that scores must carry along for a plan, besides code and class."""
+    return tuple(name for name in spec.columns() if name not in {"code", spec.class_column})
+
+
 def plan(units: Units, spec: PlanSpec) -> Plan:
     """Return the plan of a round: exact strata sizes and everybody's chance. Nothing is written.
 

@@ -17,6 +17,8 @@ CITY = ROOT / "src/credit_tier/data/city"
 COMMON = {
     "source",
     "date",
+    "draw_id",
+    "uscc",
     "form",
     "kind",
     "detail",

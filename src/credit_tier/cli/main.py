@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from credit_tier.cli import city, content, data, draw, features
+from credit_tier.cli import city, content, data, draw, features, model, repair, rules
 from credit_tier.cli.shell import debug, fail, remark
 from credit_tier.errors import CreditTierError
 
@@ -41,7 +41,12 @@ app.command("ingest")(data.ingest)
 app.add_typer(data.lake_app, name="lake")
 app.add_typer(data.schemas_app, name="schemas")
 app.add_typer(features.app, name="features")
+app.command("train")(model.train)
+app.command("score")(model.score)
+app.command("profile")(model.profile)
 app.add_typer(draw.app, name="draw")
+app.add_typer(repair.app, name="repair")
+app.add_typer(rules.app, name="rules")
 app.add_typer(content.app, name="content")
 
 

@@ -54,7 +54,7 @@ _ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @app.command()
-def assess(  # noqa: PLR0917 (typer reads the order of arguments)
+def assess(
     lake: LakeArgument,
     code: Annotated[str, typer.Argument(help="统一社会信用代码 · code of the enterprise")],
     as_of: AsOfOption,
@@ -102,7 +102,7 @@ def assess(  # noqa: PLR0917 (typer reads the order of arguments)
 
 
 @app.command()
-def worklist(  # noqa: PLR0917 (typer reads the order of arguments)
+def worklist(
     lake: LakeArgument,
     as_of: AsOfOption,
     out: Annotated[Path | None, typer.Option("--out", help="输出 CSV · output file")] = None,

@@ -69,3 +69,22 @@ def to_pandas(table: nw.DataFrame[pl.DataFrame]) -> pd.DataFrame:
         else:
             result[name] = series.to_pandas()
     return pd.DataFrame(result)
+
+
+def write_parquet(path: Path, table: nw.DataFrame[pl.DataFrame]) -> None:
+    """Write a frame as Parquet, whole or not at all; equal frames give equal bytes."""
+    from io import BytesIO
+
+    from credit_tier import files
+
+    buffer = BytesIO()
+    table.to_native().write_parquet(buffer, compression="zstd", statistics=False)
+    files.write_bytes(path, buffer.getvalue())
+
+
+def read_parquet(path: Path) -> nw.DataFrame[pl.DataFrame]:
+    """Read a Parquet file as a frame."""
+    import narwhals as nw
+    import polars as pl
+
+    return nw.from_native(pl.read_parquet(path, glob=False), eager_only=True)

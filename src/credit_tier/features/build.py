@@ -64,7 +64,6 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
 
     Source: DESIGN sections 2 and 5; `reference/performance.md` lessons 1 to 4.
     """
-    import narwhals as nw
 
     _check_sources(lake, features, spine)
     spine = spine.sort("row")
@@ -78,10 +77,19 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
         frame = frame.join(context_pass(lake, context, spine), on="row", how="left")
     attributes = [f for f in features if f.source == "spine"]
     if attributes:
-        values = [nw.col(f.column or "").cast(nw.Float64).alias(f.id) for f in attributes]
-        frame = frame.join(spine.select("row", *values), on="row", how="left")
+        frame = frame.join(spine.select("row", *(_from_spine(f) for f in attributes)), on="row", how="left")
     finished = frame.sort("row").select("enterprise_no", "as_of_day", *(_filled(f) for f in features))
     return FeatureFrame(finished, features, digest_of([catalogue_digest(features), lake.digest]))
+
+
+def _from_spine(feature: FeatureSpec) -> nw.Expr:
+    """Return an attribute of the spine as a number, or whether the row meets the filter (attributes are text)."""
+    import narwhals as nw
+
+    if feature.aggregate == "attribute":
+        return nw.col(feature.column or "").cast(nw.Float64).alias(feature.id)
+    tests = [nw.col(c.column).is_in(list(c.values())) for c in feature.filter]
+    return nw.all_horizontal(*tests, ignore_nulls=False).cast(nw.Float64).alias(feature.id)
 
 
 def _filled(feature: FeatureSpec) -> nw.Expr:
@@ -96,13 +104,15 @@ def _filled(feature: FeatureSpec) -> nw.Expr:
 def _check_sources(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> None:
     for feature in features:
         if feature.source == "spine":
-            if feature.column not in spine.columns:
-                raise FeatureError.of(
-                    "CT-FEAT-005",
-                    where=feature.id,
-                    what=f"the spine has no attribute '{feature.column}'.",
-                    advice="Declare it in the model's cohort, or leave the feature out of the model.",
-                )
+            named = [feature.column] if feature.column else [c.column for c in feature.filter]
+            for name in named:
+                if name not in spine.columns:
+                    raise FeatureError.of(
+                        "CT-FEAT-005",
+                        where=feature.id,
+                        what=f"the spine has no attribute '{name}'.",
+                        advice="Declare it in the model's cohort, or leave the feature out of the model.",
+                    )
         elif feature.source not in lake.tables:
             raise FeatureError.of(
                 "CT-FEAT-006",

@@ -27,8 +27,16 @@ class Yardstick:
         return {"name": self.name, "title_zh": self.title_zh, **self.evaluation.to_dict()}
 
 
-def logistic(parts: Parts, *, seed: int = 0, replicates: int = 500) -> Yardstick:
+def logistic(
+    parts: Parts,
+    *,
+    name: tuple[str, str] = ("logistic_regression", "逻辑回归"),
+    seed: int = 0,
+    replicates: int = 500,
+) -> Yardstick:
     """Return a logistic regression trained, calibrated and tested on the same parts as the model.
+
+    `name` is the id and the Chinese title under which it stands in reports.
 
     Columns are standardised; a missing value becomes the training mean plus an indicator column of its own.
 
@@ -50,7 +58,7 @@ def logistic(parts: Parts, *, seed: int = 0, replicates: int = 500) -> Yardstick
     model = LogisticRegression(C=1.0, max_iter=2000)
     model.fit(prepared(parts.train.frame.x), parts.train.frame.y)
     scores = {part.name: model.decision_function(prepared(part.frame.x)) for part in (parts.calibrate, parts.test)}
-    return _finished(("logistic_regression", "逻辑回归"), scores, parts, seed=seed, replicates=replicates)
+    return _finished(name, scores, parts, seed=seed, replicates=replicates)
 
 
 def single_feature(parts: Parts, feature: str, *, seed: int = 0, replicates: int = 500) -> Yardstick:

@@ -18,7 +18,8 @@ count, exists : records in the window.        sum, mean, max, min, last : of `co
 days_since    : days from the latest event (or from the date `column` of the latest record) to as_of.
 n_unique      : different values of `column`. share : records meeting `numerator` among the records in the window.
 trend         : count in the later half of the window minus count in the earlier half.
-attribute     : a column of the spine itself, known before as_of.
+attribute     : a numeric column of the spine itself, known before as_of; with source `spine`, exists tells whether the
+                spine row meets `filter`, for instance whether the planned check is of one kind.
 """
 
 FORBIDDEN_WORDS = (
@@ -114,8 +115,14 @@ class FeatureSpec(Spec):
             raise ValueError("numerator goes with share, and only with it")
         if self.aggregate == "trend" and self.window.days is None:
             raise ValueError("trend needs a window")
-        if (self.aggregate == "attribute") != (self.source == "spine"):
-            raise ValueError("attribute goes with source: spine, and only with it")
+        if self.aggregate == "attribute" and self.source != "spine":
+            raise ValueError("attribute goes with source: spine")
+        if self.source == "spine" and not (
+            self.aggregate == "attribute" or (self.aggregate == "exists" and self.filter)
+        ):
+            raise ValueError("from the spine come an attribute, or exists with a filter")
+        if self.source == "spine" and any(c.equals is None and c.one_of is None for c in self.filter):
+            raise ValueError("a filter on the spine takes equals or one_of")
         if self.group_by is not None and self.aggregate not in {"count", "sum", "mean", "share"}:
             raise ValueError("a context feature is a count, sum, mean or share")
         if self.shrink is not None and self.aggregate not in {"mean", "share"}:

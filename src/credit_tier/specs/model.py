@@ -136,6 +136,11 @@ class ModelSpec(FileSpec):
     """`platt` is affine in the log-odds, so that dimension contributions stay exact sums after calibration."""
     points: Points = Points()
     gates: Gates = Gates()
+    yardstick_features: tuple[str, ...] | None = None
+    """Features of the logistic yardstick; None: those of the model. May name features that the model does not use.
+    A logistic regression on the model's own features is always trained as well."""
+    history_feature: str | None = None
+    """A feature that, taken alone, is a yardstick beside the logistic regression: for instance the subject's own past rate."""
 
 
 class Tier(Spec):

@@ -1,0 +1,10 @@
+"""`make bench`: every benchmark in one run, sizes and ratios against named alternatives; nothing is judged by absolute time."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import features
+
+if __name__ == "__main__":
+    sys.exit(features.main())

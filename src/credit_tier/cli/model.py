@@ -1,0 +1,162 @@
+"""`credit-tier train`, `score`, `profile`: models, scores and the credit profile of one enterprise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, emit, table
+
+if TYPE_CHECKING:
+    from credit_tier.content import Content
+    from credit_tier.learning.bundle import Bundle
+
+LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
+StoreOption = Annotated[Path, typer.Option("--store", help="MLflow 存储目录 · folder of the MLflow store")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="线程数 · threads")]
+CORES = min(os.cpu_count() or 1, 8)
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="模型名 · folder under models/")],
+    lake: LakeArgument,
+    store: StoreOption,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="随机种子 · seed")] = 1,
+    threads: ThreadsOption = CORES,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """训练、校准、检验并登记模型 · Train, calibrate, test and record a model; exit 1 if a gate fails."""
+    from credit_tier import training
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
+
+    steps = Steps(quiet=as_json)
+    with steps.step(f"训练 train {model}"):
+        done = training.train(
+            model, Lake.open(lake), Content.resolve(*(content or ())), store=store, seed=seed, threads=threads
+        )
+    found = done.evaluation
+    rows = [
+        [
+            part.name,
+            f"{part.first}…{part.last}",
+            f"{len(part.frame):,}",
+            f"{part.frame.positives:,}",
+            f"{part.frame.positives / len(part.frame):.2%}",
+        ]
+        for part in done.parts
+    ]
+    lines = [
+        *table(
+            f"{done.observations.spec.title_zh} {model}",
+            ["部分 part", "截止时点 as_of", "行 rows", "正例 positive", "比例 rate"],
+            rows,
+        ),
+        f"检验 test: AUC {found.auc:.3f} ({found.auc_interval.low:.3f}–{found.auc_interval.high:.3f}) · KS {found.ks:.3f} · Brier 比 ratio {found.brier_ratio:.3f} · 预测/实际 predicted/observed {found.predicted_to_observed:.2f}",
+        *(f"标尺 yardstick {item.title_zh} {item.name}: AUC {item.evaluation.auc:.3f}" for item in done.yardsticks),
+        f"模型包 bundle {done.bundle.folder} · {done.bundle.digest}",
+        f"MLflow run {done.run.run_id} · version {done.run.model_version}",
+        *(str(fault) for fault in done.failed_gates),
+        done.headline,
+    ]
+    result = {
+        "model": model,
+        "bundle": str(done.bundle.folder),
+        "digest": done.bundle.digest,
+        "run_id": done.run.run_id,
+        "version": done.run.model_version,
+        "metrics": found.metrics(),
+        "yardsticks": {item.name: item.evaluation.metrics() for item in done.yardsticks},
+        "parts": done.parts.describe(),
+        "failed_gates": [str(fault) for fault in done.failed_gates],
+        "seconds": steps.seconds,
+    }
+    emit(result, as_json=as_json, lines=lines)
+    if done.failed_gates:
+        raise typer.Exit(1)
+
+
+def score(
+    lake: LakeArgument,
+    as_of: AsOfOption,
+    out: Annotated[Path, typer.Option("--out", help="输出目录 · output folder")],
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="模型包目录 · bundle folder")] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="从 MLflow 取现役模型 · take the champion from this MLflow store")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", help="随带的登记列 · register column to carry along, repeatable")
+    ] = None,
+    threads: ThreadsOption = CORES,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """按截止时点为全部主体评分分级 · Score everybody at one as_of and give risk classes; columns a plan needs are kept."""
+    from credit_tier import draws, profiles
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
+    from credit_tier.temporal import AsOf
+
+    found = Content.resolve(*(content or ()))
+    steps = Steps(quiet=as_json)
+    with steps.step("评分 score"):
+        model = _bundle(bundle, store, found)
+        wanted = tuple(keep or draws.columns_to_keep(draws.load_spec(content=found)))
+        scored = profiles.score(Lake.open(lake), found, model, AsOf.parse(as_of), keep=wanted, threads=threads)
+        scored.save(out)
+    summary = scored.summary
+    total = summary["enterprises"]
+    rows = [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in summary["classes"].items()]
+    emit(
+        {**summary, "folder": str(out), "seconds": steps.seconds},
+        as_json=as_json,
+        lines=[
+            *table(f"信用风险分类 risk classes · {total:,} · {as_of}", ["类 class", "户数 count", "占比 share"], rows),
+            f"→ {out / profiles.SCORES}",
+        ],
+    )
+
+
+def profile(
+    scores: Annotated[Path, typer.Argument(help="评分目录 · folder written by score")],
+    code: Annotated[str, typer.Argument(help="统一社会信用代码 · credit code")],
+    as_json: JsonFlag = False,
+) -> None:
+    """一户的信用画像 · The credit profile of one enterprise: class, points by dimension, reasons."""
+    from dataclasses import asdict
+
+    from credit_tier import profiles
+
+    found = profiles.profile(scores, code)
+    dimensions = [[name, f"{points:+.1f}"] for name, points in found.dimensions.items()]
+    reasons = [
+        [item["title_zh"], f"{item['points']:+.1f}", "" if item["value"] is None else f"{item['value']:g}"]
+        for item in found.reasons
+    ]
+    lines = [
+        f"截止 as_of {found.as_of} · 信用分 points {found.points} · 类别 class {found.risk_class} {found.risk_class.label_zh} (内部参考 internal aid) · 概率 probability {found.probability:.2%}",
+        *table(f"维度 dimensions (基准 base {found.base_points:.1f})", ["维度 dimension", "分 points"], dimensions),
+        *table("理由 reasons", ["指标 feature", "分 points", "值 value"], reasons),
+    ]
+    emit({**asdict(found), "risk_class": str(found.risk_class)}, as_json=as_json, lines=lines)
+
+
+def _bundle(bundle: Path | None, store: Path | None, content: Content) -> Bundle:
+    """Open the bundle of a folder, or the champion of the class policy's model from a store."""
+    from credit_tier import training
+    from credit_tier.errors import UsageError
+    from credit_tier.specs.model import TiersSpec
+
+    if bundle is not None:
+        raise UsageError.of(
+            "CT-CLI-001", where="score", what="give --bundle or --store.", advice="--store takes the model's champion."
+        )
+    if store is not None:
+        return training.champion(store, content.load("pipelines", "tiers.yaml", TiersSpec).model)
+    raise UsageError.of(
+        "CT-CLI-001", where="score", what="give --bundle or --store.", advice="--store takes the model's champion."
+    )

@@ -1,0 +1,328 @@
+"""MLflow records and names models; it never serves them (`service.md` section 1.3). The only module that imports it.
+
+A store is a folder: `mlflow.db` (SQLite) and `artifacts/`. Each training is a run with parameters, metrics with intervals, figures,
+datasets by digest, and a logged model that holds the data-only bundle with a signature. The logged model has no flavour: nothing in
+the registry can be loaded as code. Versions are named by the aliases `champion` (现役) and `challenger` (候选).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from credit_tier.errors import LearningError, MachineError
+from credit_tier.learning.bundle import CAPS, Bundle
+from credit_tier.learning.evaluate import Evaluation
+from credit_tier.learning.splits import Parts
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Alias = Literal["champion", "challenger"]
+QUIET = ("mlflow", "alembic", "sqlalchemy")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A dataset as a run remembers it: what it was for, its size, and our digest over all of it (MLflow's covers 10,000 rows).
+
+    Attributes
+    ----------
+    context : `training`, `calibration` or `test`.
+    source : digests of what it was made from, by name.
+    """
+
+    name: str
+    context: str
+    rows: int
+    positives: int
+    columns: tuple[str, ...]
+    digest: str
+    source: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Where a training was recorded: the run, the registered version, MLflow's id of the logged model."""
+
+    run_id: str
+    model_version: int
+    model_id: str
+    aliases: tuple[Alias, ...]
+
+
+def datasets_of(parts: Parts, source: Mapping[str, str]) -> tuple[DatasetRecord, ...]:
+    """Return the records of the three parts of a split."""
+    contexts = {"train": "training", "calibrate": "calibration", "test": "test"}
+    return tuple(
+        DatasetRecord(
+            name=part.name,
+            context=contexts[part.name],
+            rows=len(part.frame),
+            positives=part.frame.positives,
+            columns=tuple(feature.id for feature in part.frame.features),
+            digest=part.frame.digest,
+            source=dict(source),
+        )
+        for part in parts
+    )
+
+
+def log_training(
+    store: Path | str,
+    *,
+    experiment: str,
+    model: str,
+    bundle: Bundle,
+    evaluation: Evaluation,
+    params: Mapping[str, str],
+    datasets: Sequence[DatasetRecord],
+    figures: Mapping[str, bytes],
+    tags: Mapping[str, str],
+    aliases: Sequence[Alias] = ("challenger",),
+) -> RunInfo:
+    """Record one training and register its bundle.
+
+    Parameters
+    ----------
+    store : folder of the store; made if it is not there. The first touch takes some seconds: MLflow sets up its tables.
+    experiment, model : names of the experiment and of the registered model; lower-case letters, digits and _.
+    params : settings, as text; figures : PNG by file name; tags : of the run and of the registered version.
+    aliases : given to the new version; none if the gates were not passed. Where the model has no `champion` yet and an alias is
+        given, it becomes `champion` too.
+
+    Raises
+    ------
+    LearningError (CT-LEARN-050) if a name cannot be used, MachineError (CT-LEARN-052) if the store cannot be written.
+
+    Source: `service.md` section 1.3.
+    """
+    for name in (experiment, model):
+        if not _NAME.fullmatch(name):
+            raise LearningError.of(
+                "CT-LEARN-050",
+                where="store",
+                what=f"'{name}' cannot name an experiment or a model.",
+                advice="Use lower-case letters, digits and _.",
+            )
+    folder = Path(store).resolve()
+    with _client(folder, create=True) as client:
+        from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+
+        run = client.create_run(_experiment(client, folder, experiment), run_name=f"{model}-{bundle.digest[:12]}")
+        run_id, stamp = run.info.run_id, run.info.start_time
+        try:
+            logged = client.create_logged_model(
+                run.info.experiment_id,
+                name=model,
+                source_run_id=run_id,
+                tags=dict(tags),
+                params=dict(params),
+                model_type="bundle",
+            )
+            metrics = [
+                Metric(key, value, stamp, 0, model_id=logged.model_id)
+                for key, value in sorted(evaluation.metrics().items())
+            ]
+            client.log_batch(
+                run_id,
+                metrics=metrics,
+                params=[Param(key, value) for key, value in sorted(params.items())],
+                tags=[
+                    RunTag(key, value) for key, value in sorted((dict(tags) | {"bundle_digest": bundle.digest}).items())
+                ],
+            )
+            client.log_inputs(run_id, [_dataset_input(record) for record in datasets])
+            _log_files(client, run_id, evaluation, figures)
+            _log_bundle(client, logged.model_id, run_id, bundle, params)
+            client.finalize_logged_model(logged.model_id, "READY")
+            client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+            version = _register(client, model, logged.model_id, run_id, dict(tags) | {"bundle_digest": bundle.digest})
+            given = _name(client, model, version, aliases)
+            client.set_terminated(run_id, "FINISHED")
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        return RunInfo(run_id, version, logged.model_id, given)
+
+
+def set_alias(store: Path | str, model: str, alias: Alias, version: int) -> None:
+    """Give an alias to a version; whoever had it loses it.
+
+    Raises
+    ------
+    MachineError (CT-LEARN-052) if there is no store, LearningError (CT-LEARN-051) if there is no such version.
+    """
+    from_mlflow = Path(store).resolve()
+    with _client(from_mlflow, create=False) as client:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.get_model_version(model, str(version))
+        except MlflowException as error:
+            raise _unknown(model, f"version {version}") from error
+        client.set_registered_model_alias(model, alias, str(version))
+
+
+def resolve(store: Path | str, model: str, alias_or_version: str) -> Path:
+    """Return the folder of the bundle that a model's alias, or a version number, names; open it with :meth:`Bundle.open`.
+
+    Works as well after the store's folder was moved.
+
+    Raises
+    ------
+    MachineError (CT-LEARN-052) if there is no store, LearningError (CT-LEARN-051) if it knows no such model, alias or version.
+    """
+    folder = Path(store).resolve()
+    with _client(folder, create=False) as client:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if alias_or_version.isdecimal():
+                version = client.get_model_version(model, alias_or_version)
+            else:
+                version = client.get_model_version_by_alias(model, alias_or_version)
+            logged = client.get_logged_model(version.model_id)
+            experiment = client.get_experiment(logged.experiment_id).name
+        except MlflowException as error:
+            raise _unknown(model, alias_or_version) from error
+    found: Path = folder / "artifacts" / experiment / "models" / logged.model_id / "artifacts" / "bundle"
+    if not found.is_dir():
+        raise MachineError.of(
+            "CT-LEARN-052",
+            where=folder.name,
+            what=f"the bundle of {model} {alias_or_version} is not in the store's artifacts.",
+            advice="Restore the folder 'artifacts' beside mlflow.db.",
+        )
+    return found
+
+
+@contextmanager
+def _client(folder: Path, *, create: bool) -> Iterator[MlflowClient]:
+    """Open the store, one process at a time: two that set up its tables at once would collide."""
+    if not create and not (folder / "mlflow.db").is_file():
+        raise MachineError.of(
+            "CT-LEARN-052",
+            where=folder.name,
+            what="没有模型库 · there is no model store here.",
+            advice="Train a model first, or give the folder that holds mlflow.db.",
+        )
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    levels = {name: logging.getLogger(name).level for name in QUIET}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for name in QUIET:
+                logging.getLogger(name).setLevel(logging.ERROR)
+            from mlflow import MlflowClient
+
+            # MLflow sets its own level when it is imported.
+            for name in QUIET:
+                logging.getLogger(name).setLevel(logging.ERROR)
+            address = f"sqlite:///{folder / 'mlflow.db'}"
+            yield MlflowClient(tracking_uri=address, registry_uri=address)
+    except OSError as error:
+        raise MachineError.of(
+            "CT-LEARN-052",
+            where=folder.name,
+            what="模型库无法读写 · the model store cannot be read or written.",
+            advice="Check rights and free space of the folder.",
+        ) from error
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _experiment(client: MlflowClient, folder: Path, name: str) -> str:
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        return str(known.experiment_id)
+    return str(client.create_experiment(name, artifact_location=(folder / "artifacts" / name).as_uri()))
+
+
+def _dataset_input(record: DatasetRecord) -> object:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    schema = {"mlflow_colspec": [{"type": "float", "name": name, "required": True} for name in record.columns]}
+    dataset = Dataset(
+        name=record.name,
+        digest=record.digest[:32],
+        source_type="credit_tier_lake",
+        source=json.dumps(dict(record.source), sort_keys=True),
+        schema=json.dumps(schema),
+        profile=json.dumps({"num_rows": record.rows, "num_positives": record.positives}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", record.context), InputTag("sha256", record.digest)])
+
+
+def _log_files(client: MlflowClient, run_id: str, evaluation: Evaluation, figures: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "figures").mkdir()
+        for file, data in figures.items():
+            (folder / "figures" / file).write_bytes(data)
+        text = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=1, sort_keys=True)
+        (folder / "evaluation.json").write_text(text, "utf-8")
+        client.log_artifacts(run_id, str(folder))
+
+
+def _log_bundle(client: MlflowClient, model_id: str, run_id: str, bundle: Bundle, params: Mapping[str, str]) -> None:
+    """Store the bundle and an MLmodel file that states its columns and outputs but no way to load it."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    inputs = Schema([ColSpec(DataType.double, name, required=False) for name in bundle.feature_ids])
+    names = ["raw_score", "probability", "points", "base_points", *(f"dim_{d}" for d in bundle.scorer.dimensions)]
+    signature = ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.double, name) for name in names]))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Model(
+            run_id=run_id, model_id=model_id, signature=signature, metadata={"bundle_digest": bundle.digest}, flavors={}
+        ).save(str(folder / "MLmodel"))
+        (folder / "bundle").mkdir()
+        for file in CAPS:
+            (folder / "bundle" / file).write_bytes((bundle.folder / file).read_bytes())
+        client.log_model_artifacts(model_id, str(folder))
+
+
+def _register(client: MlflowClient, model: str, model_id: str, run_id: str, tags: dict[str, str]) -> int:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_registered_model(model)
+    except MlflowException:
+        client.create_registered_model(model)
+    # A source of the form models:/ID would be looked up in the process's default store, which MLflow makes in the working directory.
+    source = client.get_logged_model(model_id).artifact_location
+    version = client.create_model_version(model, source, run_id=run_id, tags=tags, model_id=model_id)
+    return int(version.version)
+
+
+def _name(client: MlflowClient, model: str, version: int, aliases: Sequence[Alias]) -> tuple[Alias, ...]:
+    wanted: list[Alias] = list(dict.fromkeys(aliases))
+    if wanted and "champion" not in wanted and "champion" not in client.get_registered_model(model).aliases:
+        wanted.append("champion")
+    for alias in wanted:
+        client.set_registered_model_alias(model, alias, str(version))
+    return tuple(wanted)
+
+
+def _unknown(model: str, what: str) -> LearningError:
+    return LearningError.of(
+        "CT-LEARN-051",
+        where="store",
+        what=f"模型库中没有 {model} {what} · the store knows no such model, alias or version.",
+        advice="Train and register it first, or give another alias (champion, challenger) or version number.",
+    )

@@ -1,0 +1,240 @@
+"""The agency's door: score a city at an as_of, look one enterprise up, build the feature table behind it.
+
+A score is a function of (records known before as_of, content, bundle); every result carries the digests of all three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from credit_tier.canonical import digest_of
+from credit_tier.content import Content
+from credit_tier.data import engines
+from credit_tier.data.lake import Lake
+from credit_tier.errors import UsageError
+from credit_tier.files import write_text
+from credit_tier.specs.feature import CatalogueSpec
+from credit_tier.specs.model import ModelSpec, TiersSpec
+from credit_tier.temporal import AsOf
+from credit_tier.types import RiskClass
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import pandas as pd
+
+    from credit_tier.features.build import FeatureFrame
+    from credit_tier.learning.bundle import Bundle
+
+SCORES, REASONS, SUMMARY = "scores.parquet", "reasons.parquet", "scores.json"
+
+
+@dataclass(frozen=True)
+class CityScores:
+    """Scores of everybody at one as_of.
+
+    Attributes
+    ----------
+    scores : one row per enterprise, sorted by code: `code, as_of, risk_class, probability, raw_score, points` (0 to 1000 for
+        display), `base_points`, `dim_<dimension>` (points; base and dimensions sum to the unrounded points), then kept columns.
+    reasons : `code, rank, feature, dimension, title_zh, title_en, points, value`; the strongest contributions first.
+    summary : counts by class, the cuts, and the digests of lake, content and bundle.
+    """
+
+    scores: nw.DataFrame[Any]
+    reasons: nw.DataFrame[Any]
+    summary: dict[str, Any]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the scores as a pandas frame."""
+        return engines.to_pandas(self.scores)
+
+    def save(self, folder: Path) -> None:
+        """Write `scores.parquet`, `reasons.parquet` and, last, `scores.json`."""
+        import json
+
+        engines.write_parquet(folder / SCORES, self.scores)
+        engines.write_parquet(folder / REASONS, self.reasons)
+        write_text(folder / SUMMARY, json.dumps(self.summary, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Credit profile (信用画像) of one enterprise at an as_of: points, class, dimensions, reasons and digests."""
+
+    code: str
+    as_of: str
+    risk_class: RiskClass
+    probability: float
+    points: int
+    base_points: float
+    dimensions: dict[str, float]
+    reasons: list[dict[str, Any]]
+    digests: dict[str, str]
+
+
+def feature_table(lake: Lake, content: Content, as_of: AsOf, out: Path) -> FeatureFrame:
+    """Compute all features of every subject of the register and write them with their codes as Parquet.
+
+    Features that need an attribute of a planned event are left out: a register has none.
+    """
+    from credit_tier.features import build, spine
+
+    catalogue = content.load("pipelines", "features.yaml", CatalogueSpec)
+    features = tuple(f for f in catalogue.features if f.source != "spine")
+    table = build.build(lake, features, spine.grid(lake, (), [as_of.on]))
+    named = table.frame.join(lake.codes(), on="enterprise_no", how="left").sort("code")
+    engines.write_parquet(out, named.select("code", "as_of_day", *(f.id for f in features)))
+    return table
+
+
+def score(
+    lake: Lake,
+    content: Content,
+    bundle: Bundle,
+    as_of: AsOf,
+    *,
+    keep: tuple[str, ...] = (),
+    threads: int = 1,
+    reasons: int = 5,
+) -> CityScores:
+    """Score everybody whom the bundle's model scores at an as_of, and give each a risk class.
+
+    Parameters
+    ----------
+    bundle : the model; its own declaration and features are used, not those of the content.
+    content : gives the class policy `pipelines/tiers.yaml`.
+    keep : columns of the register (as known at as_of) or of the planned event to carry along, for instance the strata of a plan.
+    reasons : contributions kept per enterprise.
+
+    Raises
+    ------
+    UsageError (CT-PROF-001) if the class policy is made for another model.
+    FeatureError, LearningError : the bundle does not fit the lake.
+
+    Source: DESIGN section 5, Score and profile.
+    """
+    import numpy as np
+
+    from credit_tier.features import build, spine
+    from credit_tier.learning.classes import cuts_of
+    from credit_tier.learning.explain import explain
+
+    spec = ModelSpec.model_validate(bundle.manifest["declaration"])
+    tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
+    if tiers.model != spec.model:
+        raise UsageError.of(
+            "CT-PROF-001",
+            where="pipelines/tiers.yaml",
+            what=f"the classes rest on model '{tiers.model}', the bundle is '{spec.model}'.",
+            advice="Score with the model of the class policy, or give a content folder whose policy names this model.",
+        )
+    rows = spine.scoring(lake, spec, as_of.on)
+    table = build.build(lake, bundle.features, rows)
+    x = table.matrix()
+    scored = bundle.score(x, threads=threads)
+    cuts = cuts_of(tiers, scored.probability)
+    ranks = cuts.ranks(scored.probability)
+    codes = np.asarray(lake.codes()["code"].to_list(), dtype=object)[rows["enterprise_no"].to_numpy()]
+    order = np.argsort(codes, kind="stable")
+    columns: dict[str, Any] = {
+        "code": codes[order].tolist(),
+        "as_of": [as_of.on] * len(codes),
+        "risk_class": [str(RiskClass.from_rank(int(rank))) for rank in ranks[order]],
+        "probability": scored.probability[order],
+        "raw_score": scored.raw_score[order],
+        "points": scored.points_shown[order],
+        "base_points": np.full(len(codes), scored.base_points),
+    }
+    for d, name in enumerate(scored.dimensions):
+        columns[f"dim_{name}"] = scored.dimension_points[order, d]
+    for name, values in _kept(lake, rows, keep).items():
+        columns[name] = [values[i] for i in order]
+    told = explain(bundle.scorer, x[order], top=reasons, threads=threads)
+    summary = {
+        "as_of": str(as_of),
+        "model": spec.model,
+        "enterprises": len(codes),
+        "classes": {str(RiskClass.from_rank(rank)): int((ranks == rank).sum()) for rank in range(4)},
+        "cuts": {"B": cuts.b, "C": cuts.c, "D": cuts.d},
+        "tiers": {"reference": tiers.reference, "verified": tiers.verified},
+        "mean_probability": float(scored.probability.mean()),
+        "cutoff": lake.cutoff.isoformat(),
+        "digests": {
+            "lake": lake.digest,
+            "content": content.digest(),
+            "bundle": bundle.digest,
+            "features": table.digest,
+            "scores": digest_of([codes[order].tolist(), [repr(float(p)) for p in scored.probability[order]]]),
+        },
+    }
+    return CityScores(engines.frame(columns), engines.frame(_reason_columns(told, codes[order].tolist())), summary)
+
+
+def profile(folder: Path, code: str) -> Profile:
+    """Return one enterprise's profile from a saved scoring run.
+
+    Raises
+    ------
+    UsageError : CT-PROF-002 if the folder holds no scores, CT-PROF-003 if the enterprise is not among them.
+    """
+    import json
+
+    import narwhals as nw
+
+    if not (folder / SUMMARY).is_file():
+        raise UsageError.of(
+            "CT-PROF-002", where=str(folder), what="there are no scores here.", advice="Run credit-tier score first."
+        )
+    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    found = engines.read_parquet(folder / SCORES).filter(nw.col("code") == code).rows(named=True)
+    if not found:
+        raise UsageError.of(
+            "CT-PROF-003",
+            where=str(folder),
+            what="this code was not scored at this as_of.",
+            advice="Check the code; only active members of the model's population are scored.",
+        )
+    row = found[0]
+    told = engines.read_parquet(folder / REASONS).filter(nw.col("code") == code).sort("rank").rows(named=True)
+    return Profile(
+        code=code,
+        as_of=summary["as_of"],
+        risk_class=RiskClass(row["risk_class"]),
+        probability=row["probability"],
+        points=row["points"],
+        base_points=row["base_points"],
+        dimensions={name.removeprefix("dim_"): value for name, value in row.items() if name.startswith("dim_")},
+        reasons=[{key: value for key, value in item.items() if key != "code"} for item in told],
+        digests=summary["digests"],
+    )
+
+
+def _kept(lake: Lake, rows: nw.DataFrame[Any], keep: tuple[str, ...]) -> dict[str, list[Any]]:
+    from credit_tier.features.spine import register_columns
+
+    planned = {name: rows[name].to_list() for name in rows.columns if name not in {"row", "enterprise_no", "as_of_day"}}
+    wanted = [name for name in keep if name not in planned]
+    if not wanted:
+        return planned
+    known = register_columns(lake, rows, wanted)
+    return planned | {name: known[name].to_list() for name in wanted}
+
+
+def _reason_columns(told: Any, codes: list[str]) -> dict[str, Any]:
+    import numpy as np
+
+    row, place = np.nonzero(told.feature >= 0)
+    chosen = told.feature[row, place]
+    specs = told.features
+    return {
+        "code": [codes[i] for i in row],
+        "rank": (place + 1).astype(np.int8),
+        "feature": [specs[j].id for j in chosen],
+        "dimension": [specs[j].dimension for j in chosen],
+        "title_zh": [specs[j].title_zh for j in chosen],
+        "title_en": [specs[j].title_en for j in chosen],
+        "points": told.points[row, place],
+        "value": told.value[row, place],
+    }

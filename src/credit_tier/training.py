@@ -1,0 +1,255 @@
+"""The data scientist's door: from a lake and a model declaration to a tested, calibrated, recorded bundle.
+
+>>> from credit_tier import training                               # doctest: +SKIP
+>>> done = training.train("violation_risk", lake, content, store=Path("mlflow"), seed=1, threads=2)  # doctest: +SKIP
+>>> done.evaluation.auc, done.bundle.digest                        # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from credit_tier.canonical import digest_of
+from credit_tier.content import Content
+from credit_tier.data.lake import Lake
+from credit_tier.errors import ContentError, Fault, LearningError
+from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
+from credit_tier.specs.model import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from credit_tier.learning.bundle import Bundle
+    from credit_tier.learning.evaluate import Evaluation
+    from credit_tier.learning.splits import Parts, TrainingFrame
+    from credit_tier.learning.tracking import RunInfo
+    from credit_tier.learning.yardstick import Yardstick
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Rows a model can learn from.
+
+    Attributes
+    ----------
+    spec, features : the declarations.
+    frame : the model's features and mature, observed outcomes.
+    plain : the same rows with the features of the plain yardstick, or None if the model declares none.
+    rows, mature, observed : rows of the spine, those whose label window is over, and those of them that have an outcome.
+    catalogue_digest : SHA-256 of the features' declarations.
+    """
+
+    spec: ModelSpec
+    features: tuple[FeatureSpec, ...]
+    frame: TrainingFrame
+    plain: TrainingFrame | None
+    rows: int
+    mature: int
+    observed: int
+    catalogue_digest: str
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame: enterprise_no, as_of_day, features, outcome."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.frame.x, columns=[f.id for f in self.features])
+        table.insert(0, "enterprise_no", self.frame.subject)
+        table.insert(1, "as_of_day", self.frame.as_of_day)
+        return table.assign(outcome=self.frame.y)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes
+    ----------
+    bundle : the model; `evaluation` its figures on the test part, `yardsticks` those of simple models on the same rows.
+    failed_gates : what keeps it from the alias `challenger`; empty if it may have it.
+    run : where MLflow keeps it.
+    """
+
+    observations: Observations
+    parts: Parts
+    bundle: Bundle
+    evaluation: Evaluation
+    yardsticks: tuple[Yardstick, ...]
+    failed_gates: tuple[Fault, ...]
+    run: RunInfo
+
+    @property
+    def headline(self) -> str:
+        """Return the figure people ask for first, with its interval and the yardstick."""
+        found, interval = self.evaluation, self.evaluation.auc_interval
+        return (
+            f"out-of-time AUC {found.auc:.3f} ({interval.low:.3f}–{interval.high:.3f}), "
+            f"logistic yardstick {self.yardsticks[0].evaluation.auc:.3f}"
+        )
+
+
+def declared(model: str, content: Content) -> tuple[ModelSpec, tuple[FeatureSpec, ...], tuple[FeatureSpec, ...]]:
+    """Return a model's declaration, its features and those of its plain yardstick, in catalogue order.
+
+    Raises
+    ------
+    ContentError : CT-CONTENT-013 no such model, CT-CONTENT-025 a feature that the catalogue does not have.
+    """
+    spec = content.load("models", f"{model}/model.yaml", ModelSpec)
+    catalogue = content.load("pipelines", "features.yaml", CatalogueSpec)
+    try:
+        return spec, catalogue.subset(spec.features), catalogue.subset(spec.yardstick_features or ())
+    except KeyError as error:
+        raise ContentError.of(
+            "CT-CONTENT-025",
+            where=f"models/{model}/model.yaml",
+            what=f"the catalogue has no feature '{error.args[0]}'.",
+            advice="See credit-tier features list.",
+        ) from error
+
+
+def observe(model: str, lake: Lake, content: Content) -> Observations:
+    """Compute features and labels of everything a model can learn from.
+
+    Raises
+    ------
+    ContentError, FeatureError : the declarations do not fit the lake.
+    LearningError (CT-LEARN-060) if no row has a mature, observed outcome.
+    """
+    import narwhals as nw
+    import numpy as np
+
+    from credit_tier.features import build, labels, spine
+    from credit_tier.learning.splits import TrainingFrame
+
+    spec, features, plain = declared(model, content)
+    rows = spine.observations(lake, spec)
+    outcome = labels.attach(lake, spec.label, rows)
+    usable = outcome.filter(~nw.col("outcome").is_null())
+    if len(usable) == 0:
+        raise LearningError.of(
+            "CT-LEARN-060",
+            where=model,
+            what=f"none of {len(rows)} rows has a mature outcome by {lake.cutoff_of(spec.label.source)}.",
+            advice="Check label window, delay and the label's conditions against the lake.",
+        )
+    kept = rows.join(usable.select("row", "outcome"), on="row", how="inner").sort("row")
+    every = tuple(dict.fromkeys((*features, *plain)))
+    x = build.build(lake, every, kept.drop("outcome")).matrix()
+    days, subjects = (kept[name].to_numpy().astype(np.int32) for name in ("as_of_day", "enterprise_no"))
+    y = kept["outcome"].to_numpy().astype(np.int8)
+
+    def frame_of(chosen: tuple[FeatureSpec, ...]) -> TrainingFrame:
+        return TrainingFrame(np.ascontiguousarray(x[:, [every.index(f) for f in chosen]]), y, days, subjects, chosen)
+
+    mature = int(outcome["is_mature"].sum())
+    return Observations(
+        spec,
+        features,
+        frame_of(features),
+        frame_of(plain) if plain else None,
+        len(rows),
+        mature,
+        len(usable),
+        build.catalogue_digest(features),
+    )
+
+
+def train(model: str, lake: Lake, content: Content, *, store: Path, seed: int, threads: int) -> Training:
+    """Train, calibrate, test and record a model.
+
+    Same lake, content, seed and threads give the same bundle, byte for byte.
+    The new version gets the alias `challenger` if it passes its gates, and `champion` only if there is none yet.
+
+    Parameters
+    ----------
+    model : folder name under `models/`.
+    store : folder of the MLflow store; made if absent.
+
+    Raises
+    ------
+    ContentError, FeatureError, LearningError : the declarations do not fit the data, a part of the split is empty, or the fitted
+        model breaks a promise (monotone, confined, calibrated the right way round).
+    """
+    from credit_tier.learning import bundle as bundles
+    from credit_tier.learning import tracking
+    from credit_tier.learning.calibrate import Calibration, calibrate
+    from credit_tier.learning.evaluate import evaluate
+    from credit_tier.learning.figures import draw
+    from credit_tier.learning.fit import fit
+    from credit_tier.learning.gates import failed_gates
+    from credit_tier.learning.scorecard import Scorer
+    from credit_tier.learning.splits import split
+
+    seen = observe(model, lake, content)
+    spec = seen.spec
+    parts = split(seen.frame, spec.split, spec.label)
+    fitted = fit(parts, spec, seed=seed, threads=threads)
+    uncalibrated = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
+    later = parts.calibrate.frame
+    calibration = calibrate(uncalibrated.raw_score(later.x, threads=threads), later.y, spec.calibration)
+    scorer = Scorer.of(fitted, calibration, spec.points)
+    test = parts.test.frame
+    evaluation = evaluate(
+        test.y, scorer.score(test.x, threads=threads).probability, test.subject, test.as_of_day, seed=seed
+    )
+    yardsticks = _yardsticks(seen, parts, seed=seed)
+    key = digest_of([seen.frame.digest, spec.model_dump_json(), lake.digest, content.digest(), seed, threads])
+    written = bundles.write(
+        store / "bundles" / f"{model}-{key[:16]}",
+        spec=spec,
+        fitted=fitted,
+        calibration=calibration,
+        parts=parts,
+        evaluation=evaluation,
+        provenance=bundles.Provenance(seen.catalogue_digest, lake.digest, content.digest()),
+    )
+    failed = failed_gates(spec.gates, evaluation, yardsticks)
+    digests = {"lake": lake.digest, "catalogue": seen.catalogue_digest, "content": content.digest()}
+    run = tracking.log_training(
+        store,
+        experiment=model,
+        model=model,
+        bundle=written,
+        evaluation=evaluation,
+        params={
+            "seed": str(seed),
+            "threads": str(threads),
+            **{f"trees.{k}": str(v) for k, v in spec.trees.model_dump().items()},
+        },
+        datasets=tracking.datasets_of(parts, digests),
+        figures=draw(evaluation, yardsticks),
+        tags={f"{name}_digest": value for name, value in digests.items()}
+        | {f"yardstick_{stick.name}_auc": f"{stick.evaluation.auc:.4f}" for stick in yardsticks},
+        aliases=() if failed else ("challenger",),
+    )
+    return Training(seen, parts, written, evaluation, yardsticks, failed, run)
+
+
+def _yardsticks(seen: Observations, parts: Parts, *, seed: int) -> tuple[Yardstick, ...]:
+    """Return the simple models beside the model: the declared plain one first, one on the model's features, one feature alone."""
+    from credit_tier.learning.splits import split
+    from credit_tier.learning.yardstick import logistic, single_feature
+
+    found = []
+    if seen.plain is not None:
+        plain = split(seen.plain, seen.spec.split, seen.spec.label)
+        found.append(logistic(plain, name=("logistic_plain", "逻辑回归(标尺指标)"), seed=seed))
+    found.append(logistic(parts, name=("logistic_same_features", "逻辑回归(同样指标)"), seed=seed))
+    if seen.spec.history_feature is not None:
+        found.append(single_feature(parts, seen.spec.history_feature, seed=seed))
+    return tuple(found)
+
+
+def champion(store: Path, model: str) -> Bundle:
+    """Return the bundle that MLflow names the model's champion, every byte of it checked.
+
+    Raises
+    ------
+    LearningError if the store has no such model or alias, or the bundle is damaged.
+    """
+    from credit_tier.learning import tracking
+    from credit_tier.learning.bundle import Bundle
+
+    return Bundle.open(tracking.resolve(store, model, "champion"))
