@@ -267,6 +267,11 @@ class Content:
                 )
         return cls(_base_folder(), tuple(chosen))
 
+    @classmethod
+    def shipped(cls) -> Content:
+        """Return the shipped rooms alone, whatever the environment says."""
+        return cls(_base_folder())
+
     def _collect(self) -> dict[tuple[str, str], ContentFile]:
         files = dict(_walk(self.base))
         for overlay in self.overlays:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from credit_tier.cli import city, content, data, draw, features, model, repair, rules
+from credit_tier.cli import city, content, data, demo, draw, features, model, repair, rules
 from credit_tier.cli.shell import debug, fail, remark
 from credit_tier.errors import CreditTierError
 
@@ -36,6 +36,7 @@ def options(
     """信用分级分类监管 · credit-based supervision: records → features → risk classes → verifiable draws → credit repair."""
 
 
+app.command("demo")(demo.demo)
 app.command("city")(city.city)
 app.command("ingest")(data.ingest)
 app.add_typer(data.lake_app, name="lake")
