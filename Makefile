@@ -40,8 +40,9 @@ bench: $(READY)  ## benchmarks: sizes, medians and ratios
 	$(BIN)/python -m benchmarks
 
 DATA ?= ../shared/data/cn_beijing_inspections
+BEIJING_OUT ?= beijing-output
 beijing: $(READY)  ## the real Beijing inspections, DATA=folder
-	BIN=$(BIN) DATA=$(DATA) sh examples/beijing/run.sh
+	BIN=$(BIN) DATA=$(DATA) OUT=$(BEIJING_OUT) sh examples/beijing/run.sh
 
 lock:  ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock

@@ -192,7 +192,8 @@ def resolve(store: Path | str, model: str, alias_or_version: str) -> Path:
                 version = client.get_model_version(model, alias_or_version)
             else:
                 version = client.get_model_version_by_alias(model, alias_or_version)
-            logged = client.get_logged_model(version.model_id)
+            # The SQL registry keeps no model id of a version, only its source.
+            logged = client.get_logged_model(str(version.source).removeprefix("models:/"))
             experiment = client.get_experiment(logged.experiment_id).name
         except MlflowException as error:
             raise _unknown(model, alias_or_version) from error
@@ -226,13 +227,19 @@ def _client(folder: Path, *, create: bool) -> Iterator[MlflowClient]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for name in QUIET:
                 logging.getLogger(name).setLevel(logging.ERROR)
-            from mlflow import MlflowClient
+            import mlflow
 
             # MLflow sets its own level when it is imported.
             for name in QUIET:
                 logging.getLogger(name).setLevel(logging.ERROR)
             address = f"sqlite:///{folder / 'mlflow.db'}"
-            yield MlflowClient(tracking_uri=address, registry_uri=address)
+            # A version's source models:/ID is looked up in the process's own store; without one MLflow makes it in the working folder.
+            before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else ""
+            mlflow.set_tracking_uri(address)
+            try:
+                yield mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
+            finally:
+                mlflow.set_tracking_uri(before)
     except OSError as error:
         raise MachineError.of(
             "CT-LEARN-052",
@@ -304,9 +311,7 @@ def _register(client: MlflowClient, model: str, model_id: str, run_id: str, tags
         client.get_registered_model(model)
     except MlflowException:
         client.create_registered_model(model)
-    # A source of the form models:/ID would be looked up in the process's default store, which MLflow makes in the working directory.
-    source = client.get_logged_model(model_id).artifact_location
-    version = client.create_model_version(model, source, run_id=run_id, tags=tags, model_id=model_id)
+    version = client.create_model_version(model, f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
     return int(version.version)
 
 

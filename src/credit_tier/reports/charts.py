@@ -41,18 +41,19 @@ def bars(labels: Sequence[str], values: Sequence[float], *, title: str, shown: S
 def horizontal(labels: Sequence[str], values: Sequence[float], *, title: str, unit: str = "") -> str:
     """Return horizontal bars around zero, for contributions that may raise or lower a score."""
     reach = max([abs(v) for v in values] or [1.0]) or 1.0
-    height = 26 * len(values) + 10
-    middle, scale = 300.0, 130.0 / reach
+    height = 28 * len(values) + 10
+    text_end, middle, scale = 118.0, 320.0, 130.0 / reach
     body = [f'<line x1="{middle}" x2="{middle}" y1="0" y2="{height}" class="axis"/>']
     for i, (label, value) in enumerate(zip(labels, values, strict=True)):
-        y = 8 + 26 * i
+        y = 8 + 28 * i
         x = middle if value >= 0 else middle + value * scale
-        css = "up" if value >= 0 else "down"
-        body.append(f'<rect x="{x:.1f}" y="{y}" width="{abs(value) * scale:.1f}" height="16" class="{css}"/>')
-        body.append(_text(middle - 140, y + 13, label, anchor="end", css="lab"))
-        anchor, at = ("start", middle + value * scale + 4) if value >= 0 else ("end", middle + value * scale - 4)
-        body.append(_text(at, y + 13, f"{value:+.1f}{unit}", anchor=anchor))
-    return _frame("".join(body), title, width=520, height=height)
+        body.append(
+            f'<rect x="{x:.1f}" y="{y}" width="{abs(value) * scale:.1f}" height="16" class="{"up" if value >= 0 else "down"}"/>'
+        )
+        body.append(_text(text_end, y + 13, label, anchor="end"))
+        anchor, at = ("start", middle + value * scale + 5) if value >= 0 else ("end", x - 5)
+        body.append(_text(at, y + 13, f"{round(value, 1) + 0.0:+.1f}{unit}", anchor=anchor))
+    return _frame("".join(body), title, width=510, height=height)
 
 
 def curve(

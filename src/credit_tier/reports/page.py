@@ -30,6 +30,8 @@ class Block:
     """Columns set flush right."""
     code: str = ""
     wide: bool = False
+    folded: bool = False
+    """A long table shows its caption first and opens on demand."""
 
 
 @dataclass(frozen=True)

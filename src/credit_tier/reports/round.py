@@ -10,6 +10,7 @@ from credit_tier.draws import DrawRecord, Plan, Verdict
 from credit_tier.profiles import CityScores, Profile, Worklist
 from credit_tier.reports.charts import bars, curve, horizontal
 from credit_tier.reports.page import Block, Fact, Page, Section
+from credit_tier.rules.repair import Step
 from credit_tier.training import Training
 from credit_tier.types import RiskClass
 
@@ -55,11 +56,7 @@ def page(found: Round) -> Page:
                 "out-of-time AUC with interval",
             ),
             Fact(f"{found.record.visits:,}", "户将被检查", "enterprises to visit"),
-            Fact(
-                f"{sum(1 for item in found.worklist.items if item.step == 1):,}",
-                "条记录现可申请修复",
-                "records may be repaired now",
-            ),
+            Fact(f"{_ready(found):,}", "条处罚现在可申请修复", "penalties may be repaired now"),
         ],
         sections=[
             _data(found),
@@ -155,8 +152,13 @@ def _classes(found: Round) -> Section:
             Block(
                 "各类户数 · enterprises by class",
                 svg=bars(names, list(counts.values()), title="classes", shown=shown),
-                wide=True,
-            )
+            ),
+            Block(
+                "分级切点 · cuts",
+                headers=["类 class", "概率不低于 probability from", "户 enterprises"],
+                rows=[[name, f"{summary['cuts'].get(name, 0):.2%}", f"{count:,}"] for name, count in counts.items()],
+                numeric=frozenset({1, 2}),
+            ),
         ],
         note_zh=f"分类为内部参考,不是对企业的信用评价,不作为处罚依据,不对外公布;任何类别都不免于抽查。分级依据:{summary['tiers']['reference']}{unverified}",
         note_en="The class is an internal aid: not a rating, not a ground for punishment, not published; no class is exempt from inspection.",
@@ -201,6 +203,11 @@ def _draw(found: Round) -> Section:
         ]
         for item in found.plan.strata
     ]
+    sums: dict[str, tuple[int, float]] = {}
+    for item in found.plan.strata:
+        units, size = sums.get(item.stratum[0], (0, 0.0))
+        sums[item.stratum[0]] = (units + item.units, size + float(item.size))
+    first = [[name, f"{units:,}", f"{size:.1f}", f"{size / units:.2%}"] for name, (units, size) in sums.items()]
     passed = [[step] for step in found.verdict.passed]
     facts = f"draw {found.plan.draw_id}\nseed {found.record.seed}\nrecord {found.record.digest}"
     return Section(
@@ -208,11 +215,17 @@ def _draw(found: Round) -> Section:
         "The draw",
         [
             Block(
-                "抽样方案 · strata",
-                headers=["层 stratum", "户 units", "期望 size", "入样概率 chance", "定于 set by"],
+                "抽样方案 · plan",
+                headers=["第一层 first stratum", "户 units", "期望 expected", "平均入样概率 mean chance"],
+                rows=first,
+                numeric=frozenset({1, 2, 3}),
+            ),
+            Block(
+                "各层 · all strata",
+                headers=["层 stratum", "户 units", "期望 expected", "入样概率 chance", "定于 set by"],
                 rows=strata,
                 numeric=frozenset({1, 2, 3}),
-                wide=True,
+                folded=True,
             ),
             Block("种子与记录 · seed and record", code=facts),
             Block("独立核验(仅标准库)· independent verification", headers=["成立的步骤 steps that hold"], rows=passed),
@@ -253,6 +266,10 @@ def _repair(found: Round) -> Section:
         f"依据 {found.worklist.pack.id} {found.worklist.pack.spec.title_zh}。只由规则决定,不由模型决定。",
         "Decided by dated rules only, never by the model.",
     )
+
+
+def _ready(found: Round) -> int:
+    return sum(item.step is Step.APPLY for item in found.worklist.items)
 
 
 def _again(found: Round) -> Section:

@@ -172,11 +172,14 @@ def complaints(people: Population, filed: Complaints, domain: Index, period: Per
 
 
 def penalties(people: Population, decided: Penalties, period: Period) -> pl.DataFrame:
-    """Return penalties: when first heard of, when the duty is known to be fulfilled, when repaired."""
+    """Return penalties: when first heard of, when the duty is known to be fulfilled, when committed, when repaired."""
     row = np.flatnonzero(period.holds(decided.decided, decided.received))
     row = row[np.lexsort((decided.subject[row], decided.decided[row]))]
     subject, told = decided.subject[row], decided.fulfilled_received[row]
     received, repaired = decided.received[row], decided.repaired_received[row]
+    committed = decided.committed[row]
+    # The commitment is filed with the repair platform, which reports it the next day.
+    pledged = np.where(committed == NEVER, NEVER, np.maximum(committed, told) + 1)
     columns = {
         "penalty_no": _numbers("苏罚", len(row)),
         "uscc": _words(people.code, subject),
@@ -199,6 +202,7 @@ def penalties(people: Population, decided: Penalties, period: Period) -> pl.Data
             (_dates(received), paid_at_once, later),
             (_dates(received), ~paid_at_once, ("duty_fulfilled_on", *later)),
             (_dates(told), ~paid_at_once & (told < period.cutoff), later),
+            (_dates(pledged), (pledged < repaired) & (pledged < period.cutoff), ("repaired_on",)),
             (_dates(repaired), repaired < period.cutoff, ()),
         ],
         "penalty_no",
