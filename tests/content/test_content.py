@@ -146,7 +146,9 @@ def test_lint_names_the_file(tmp_path: Path, name: str, text: str, words: str) -
     assert any(words in str(fault) and name in str(fault) for fault in faults)
 
 
-@pytest.mark.parametrize(("written", "meant"), [("null", None), ("~", None), ("", None), ("'null'", "null"), ('"~"', "~")])
+@pytest.mark.parametrize(
+    ("written", "meant"), [("null", None), ("~", None), ("", None), ("'null'", "null"), ('"~"', "~")]
+)
 def test_only_a_plain_null_is_empty(written: str, meant: str | None) -> None:
     """Quoted text stays text."""
 

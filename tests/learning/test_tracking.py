@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from credit_tier.errors import LearningError, MachineError
 from credit_tier.learning import bundle as room
-from credit_tier.learning.bundle import CAPS, Bundle, Provenance
+from credit_tier.learning.bundle import Bundle, Provenance
 from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.figures import draw
 from credit_tier.learning.fit import Fitted
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts
-from credit_tier.learning.tracking import RunInfo, datasets_of, log_training, resolve, set_alias
+from credit_tier.learning.tracking import RunInfo, datasets_of, log_training
 from credit_tier.learning.yardstick import Yardstick, single_feature
 from credit_tier.specs.model import ModelSpec
 
@@ -40,7 +32,9 @@ def stick(parts: Parts) -> Yardstick:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, parts: Parts, spec: ModelSpec, scorer: Scorer, evaluation: Evaluation) -> Bundle:
+def made(
+    tmp_path_factory: pytest.TempPathFactory, parts: Parts, spec: ModelSpec, scorer: Scorer, evaluation: Evaluation
+) -> Bundle:
     fitted = Fitted(scorer.forest, scorer.features, scorer.dimensions, scorer.spans, scorer.fills, 1, "4")
     return room.write(
         tmp_path_factory.mktemp("made") / "bundle",

@@ -114,9 +114,7 @@ def test_a_change_of_any_number_in_a_pack_makes_a_case_fail(tmp_path):
         text = target.read_text(encoding="utf-8")
         number = re.match(r"\d+", text[at:])
         assert number is not None
-        target.write_text(
-            f"{text[:at]}{int(number.group()) + change}{text[at + number.end() :]}", encoding="utf-8"
-        )
+        target.write_text(f"{text[:at]}{int(number.group()) + change}{text[at + number.end() :]}", encoding="utf-8")
         if not _noticed(Content(tmp_path), cases, place.split("/")[1]):
             survivors.append(f"{place}:{text.count(chr(10), 0, at) + 1} {change:+d}")
     assert len(mutants) >= 50
@@ -125,9 +123,7 @@ def test_a_change_of_any_number_in_a_pack_makes_a_case_fail(tmp_path):
 
 def _noticed(content: Content, cases: list[CaseFile], topic: str) -> bool:
     try:
-        return any(
-            result.differences for file in cases if file.topic == topic for result in run_cases(content, file)
-        )
+        return any(result.differences for file in cases if file.topic == topic for result in run_cases(content, file))
     except ContentError:
         return True  # the pack no longer loads, for instance because its minimum exceeds its maximum
 

@@ -1,0 +1,119 @@
+"""The demo: the whole loop from the command line, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = [sys.executable, "-c", "from credit_tier.cli.main import run; run()"]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("demo") / "out"
+    done = subprocess.run(
+        [*SCRIPT, "demo", str(out), "--enterprises", "6000", "--seed", "5", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=out.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in out.parent.iterdir()) == ["out"], "nothing is written beside the output folder"
+    return out, json.loads(done.stdout)
+
+
+def test_the_demo_leaves_everything_it_promises(played: tuple[Path, dict]) -> None:
+    """Lake, store, scores, draw, worklist and page; the draw is verified."""
+    out, told = played
+    for name in (
+        "lake/manifest.json",
+        "mlflow/mlflow.db",
+        "scores/scores.parquet",
+        "draw/record.json",
+        "draw/public.json",
+        "repair_worklist.csv",
+        "index.html",
+    ):
+        assert (out / name).is_file(), name
+    assert told["draw"]["verified"] is True
+    assert told["draw"]["visits"] > 0
+    assert len(told["next"]) == 3
+
+
+def test_the_draw_verifies_in_a_process_without_our_libraries(played: tuple[Path, dict]) -> None:
+    """The verifier needs the standard library only (-S leaves site-packages out)."""
+    out, _ = played
+    source = Path(__file__).resolve().parents[2] / "src"
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "credit_tier.sampling.verify", str(out / "draw")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=source,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_reaches_nowhere_and_is_small(played: tuple[Path, dict]) -> None:
+    """No address outside the page, under 1 MB."""
+    text = (played[0] / "index.html").read_text("utf-8")
+    assert not re.findall(r"(?:src|href)=", text)
+    assert len(text) < 1_000_000
+    for word in ("信用风险分类", "双随机抽取", "信用修复", "校准"):
+        assert word in text
+
+
+def test_the_public_file_shows_no_class_score_or_code(played: tuple[Path, dict]) -> None:
+    """What is published names no enterprise's class, and no enterprise."""
+    out, _ = played
+    public = (out / "draw" / "public.json").read_text("utf-8")
+    assert "risk_class" not in public
+    assert "91000000" not in public
+
+
+def test_a_folder_in_use_is_refused(played: tuple[Path, dict]) -> None:
+    """Nothing is overwritten."""
+    done = subprocess.run([*SCRIPT, "demo", str(played[0])], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "CT-CLI-002" in done.stderr
+
+
+def test_profile_and_score_commands_work_on_the_demo(played: tuple[Path, dict], tmp_path: Path) -> None:
+    """The commands the demo suggests do what they say; scoring again gives the same scores."""
+    out, told = played
+    code = told["next"][0].split()[-1]
+    shown = subprocess.run(
+        [*SCRIPT, "profile", str(out / "scores"), code, "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(shown.stdout)["risk_class"] == "D"
+    scored = subprocess.run(
+        [
+            *SCRIPT,
+            "score",
+            str(out / "lake"),
+            "--store",
+            str(out / "mlflow"),
+            "--as-of",
+            "2026-01-01",
+            "--out",
+            str(tmp_path / "s"),
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(scored.stdout)["digests"] == told["scores"]["digests"]
+    nobody = subprocess.run(
+        [*SCRIPT, "score", str(out / "lake"), "--as-of", "2026-01-01", "--out", str(tmp_path / "n")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert nobody.returncode == 2

@@ -1,0 +1,146 @@
+"""The agency's door: scores add up, classes follow the policy, nothing known later matters, reasons belong to the enterprise."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from credit_tier import profiles
+from credit_tier.content import Content
+from credit_tier.data.ingest import ingest
+from credit_tier.data.lake import Lake
+from credit_tier.errors import UsageError
+from credit_tier.temporal import AsOf
+
+AS_OF = AsOf(dt.date(2026, 1, 1))
+
+
+def test_base_and_dimensions_add_up_to_the_points(scored) -> None:
+    """Points shown are the rounded sum of base and dimensions, for every enterprise."""
+    table = scored.to_pandas()
+    total = table["base_points"] + table.filter(like="dim_").sum(axis=1)
+    np.testing.assert_array_equal(np.clip(np.rint(total), 0, 1000).astype(int), table["points"])
+
+
+def test_classes_rise_with_probability_and_follow_the_declared_shares(scored) -> None:
+    """A riskier enterprise is never in a lower class; shares are those of the policy, ties to the higher class."""
+    table = scored.to_pandas().sort_values("probability")
+    assert table["risk_class"].is_monotonic_increasing
+    share = (table["risk_class"] == "A").mean()
+    assert 0.70 < share <= 0.733
+    assert scored.summary["classes"] == table["risk_class"].value_counts().to_dict()
+
+
+def test_only_active_members_are_scored_once_each_in_code_order(scored, lake) -> None:
+    """One row per enterprise of the population; the deregistered are not scored."""
+    codes = scored.scores["code"].to_list()
+    assert codes == sorted(set(codes))
+    assert len(codes) < lake.enterprises
+    assert scored.scores["district"].null_count() == 0
+
+
+def test_reasons_are_the_strongest_contributions_of_that_enterprise(scored, trained, lake, content) -> None:
+    """A profile's reasons are its own contributions, strongest first."""
+    told = scored.reasons.to_native()
+    size = told.sort("code", "rank").with_columns(pl.col("points").abs().alias("size"))
+    fell = size.with_columns(pl.col("size").diff().over("code").alias("step"))["step"].drop_nulls()
+    assert (fell <= 1e-6).all()
+    assert set(told["feature"].unique()) <= {f.id for f in trained.bundle.features}
+
+
+def test_a_saved_run_gives_profiles_and_names_what_is_missing(scored, tmp_path: Path) -> None:
+    """One enterprise is looked up by code; an unknown code and an empty folder are told apart."""
+    scored.save(tmp_path)
+    row = scored.scores.rows(named=True)[5]
+    found = profiles.profile(tmp_path, row["code"])
+    assert found.points == row["points"]
+    assert found.risk_class == row["risk_class"]
+    assert found.base_points + sum(found.dimensions.values()) == pytest.approx(
+        row["base_points"] + sum(v for k, v in row.items() if k.startswith("dim_"))
+    )
+    assert set(found.digests) == {"lake", "content", "bundle", "features", "scores"}
+    with pytest.raises(UsageError, match="CT-PROF-003"):
+        profiles.profile(tmp_path, "no such code")
+    with pytest.raises(UsageError, match="CT-PROF-002"):
+        profiles.profile(tmp_path / "none", row["code"])
+
+
+def test_the_same_question_gives_the_same_bytes(scored, lake, content, trained, tmp_path: Path) -> None:
+    """Scores, reasons and summary of a second run are identical files."""
+    again = profiles.score(lake, content, trained.bundle, AS_OF, keep=("district",))
+    scored.save(tmp_path / "a")
+    again.save(tmp_path / "b")
+    for name in ("scores.parquet", "reasons.parquet", "scores.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pick=st.integers(0, 2**31), late=st.integers(0, 40))
+def test_records_planted_in_the_city_known_on_or_after_as_of_change_no_feature_and_no_score(
+    pick: int, late: int, city, lake, content, trained, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """New records and corrections of old ones, in every table, known from as_of on: features and scores stay as they were."""
+    as_of = AsOf(dt.date(2025, 3, 1))
+    before = profiles.score(lake, content, trained.bundle, as_of)
+    folder = tmp_path_factory.mktemp("planted")
+    records = folder / "records"
+    records.mkdir()
+    known = as_of.on + dt.timedelta(days=late)
+    for path in sorted((city / "records").glob("*.parquet")):
+        table = pl.read_parquet(path)
+        spec = lake.spec(path.stem)
+        planted = table.filter(pl.col("received_on") < as_of.on).sample(min(200, len(table)), seed=pick % 1000)
+        planted = planted.with_columns(pl.lit(known).alias("received_on")).unique(
+            subset=list(spec.record_id.of) or [spec.record_id.column]
+        )
+        if "problem_found" in table.columns:
+            planted = planted.with_columns(~pl.col("problem_found"))
+        if "removed_on" in table.columns and path.stem == "abnormal_listings":
+            planted = planted.with_columns(pl.lit(known).alias("removed_on"))
+        if "status" in table.columns:
+            planted = planted.with_columns(pl.lit("deregistered").alias("status"))
+        clash = [*(list(spec.record_id.of) or [spec.record_id.column]), "received_on"]
+        pl.concat([table, planted.join(table, on=clash, how="anti").select(table.columns)]).write_parquet(
+            records / path.name
+        )
+    ingest(folder / "lake", records, content)
+    grown = Lake.open(folder / "lake")
+    assert sum(grown.rows(t) for t in grown.tables) > sum(lake.rows(t) for t in lake.tables)
+    after = profiles.score(grown, content, trained.bundle, as_of)
+    assert after.scores.to_native().equals(before.scores.to_native())
+    one, two = (
+        profiles.feature_table(place, content, as_of, folder / f"{n}.parquet") for n, place in enumerate((lake, grown))
+    )
+    np.testing.assert_array_equal(one.matrix(), two.matrix())
+
+
+def test_the_class_policy_must_be_made_for_the_model(lake, trained, tmp_path: Path) -> None:
+    """Classes of one model are never cut by the policy of another."""
+    shipped = Content.shipped().file("pipelines", "tiers.yaml")
+    overlay = tmp_path / "pipelines"
+    overlay.mkdir()
+    text = shipped.path.read_text("utf-8").replace(
+        "model: violation_risk", f"supersedes: sha256:{shipped.digest}\nmodel: another"
+    )
+    (overlay / "tiers.yaml").write_text(text, "utf-8")
+    with pytest.raises(UsageError, match=r"CT-PROF-001.*another.*violation_risk"):
+        profiles.score(lake, Content.resolve(tmp_path), trained.bundle, AS_OF)
+
+
+def test_the_worklist_covers_every_known_record_and_cites_its_pack(lake, content) -> None:
+    """Every visible penalty gets a decision; helpful ones come first."""
+    found = profiles.repair_worklist(lake, content, AS_OF)
+    import narwhals as nw
+
+    from credit_tier.features.visible import is_visible
+
+    visible = len(lake.frame("penalties").filter(is_visible(nw.lit(AS_OF.day))).collect())
+    assert sum(found.verdicts.values()) == visible
+    assert [item.step for item in found.items] == sorted(item.step for item in found.items)
+    assert {item.pack for item in found.items} == {found.pack.id}
