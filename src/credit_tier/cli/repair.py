@@ -112,12 +112,12 @@ def worklist(
     as_json: JsonFlag = False,
 ) -> None:
     """全市修复工作清单:现在可办、补齐可办、等待、人工 · Who can be helped now, who next and when."""
+    from credit_tier.content import Content
     from credit_tier.data.lake import Lake
     from credit_tier.errors import UsageError
-    from credit_tier.features.records import visible_rows
     from credit_tier.files import write_bytes
-    from credit_tier.rules.repair import Assessor, Step
-    from credit_tier.rules.repair import worklist as ordered
+    from credit_tier.profiles import repair_worklist
+    from credit_tier.rules.repair import Step
     from credit_tier.rules.wire import assessment_json
     from credit_tier.temporal import AsOf
 
@@ -126,18 +126,9 @@ def worklist(
             "CT-REPAIR-002", where="--out", what="no output is named.", advice="Give --out worklist.csv, or --json."
         )
     opened, day = Lake.open(lake), AsOf.parse(as_of)
-    pack = _pack(content, jurisdiction, topic, day.on)
-    judge = Assessor(pack, day)
-    verdicts: Counter[str] = Counter()
-
-    def counted() -> Iterator[RepairAssessment]:
-        for row in visible_rows(opened, judge.table, judge.columns, day):
-            found = judge(row)
-            verdicts[found.verdict.value] += 1
-            yield found
-
     with Steps(quiet=as_json).step("审查 assess"):
-        items = ordered(counted())
+        found = repair_worklist(opened, Content.resolve(*(content or ())), day, jurisdiction=jurisdiction, topic=topic)
+    items, pack = found.items, found.pack
     if out is not None:
         write_bytes(out, csv_bytes(items))
     steps = Counter(item.step for item in items)
@@ -147,8 +138,8 @@ def worklist(
         "pack_digest": pack.digest,
         "lake_digest": opened.digest,
         "data_cutoff": opened.cutoff.isoformat(),
-        "records": sum(verdicts.values()),
-        "decisions": dict(sorted(verdicts.items())),
+        "records": sum(found.verdicts.values()),
+        "decisions": found.verdicts,
         "steps": {step.name.lower(): steps[step] for step in Step if step is not Step.NOTHING},
         "enterprises": len({item.subject for item in items}),
         "out": None if out is None else str(out),
