@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from credit_tier.errors import LearningError, MachineError
 from credit_tier.learning import bundle as room
-from credit_tier.learning.bundle import Bundle, Provenance
+from credit_tier.learning.bundle import CAPS, Bundle, Provenance
 from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.figures import draw
 from credit_tier.learning.fit import Fitted
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts
-from credit_tier.learning.tracking import RunInfo, datasets_of, log_training
+from credit_tier.learning.tracking import Alias, RunInfo, datasets_of, log_training, resolve, set_alias
 from credit_tier.learning.yardstick import Yardstick, single_feature
 from credit_tier.specs.model import ModelSpec
 
@@ -47,25 +52,211 @@ def made(
     )
 
 
+@dataclass(frozen=True)
+class Store:
+    """Three trainings: the first finds no champion, the second is a challenger, the third failed its gates."""
+
+    folder: Path
+    infos: list[RunInfo]
+    printed: str
+    left_behind: list[str]
+    connected: list[object]
+
+
 @pytest.fixture(scope="module")
 def store(
     tmp_path_factory: pytest.TempPathFactory, made: Bundle, evaluation: Evaluation, parts: Parts, stick: Yardstick
-) -> tuple[Path, list[RunInfo], str]:
-    """A store with two trainings; returns the folder, their infos and everything written to the terminal (in a child)."""
-    folder = tmp_path_factory.mktemp("store") / "mlruns"
-    infos = [
+) -> Store:
+    folder, elsewhere = tmp_path_factory.mktemp("store") / "mlruns", tmp_path_factory.mktemp("elsewhere")
+    connected: list[object] = []
+    aliases: tuple[tuple[Alias, ...], ...] = (("challenger",), ("challenger",), ())
+    log = elsewhere.with_suffix(".log")
+    with pytest.MonkeyPatch.context() as patch, log.open("w") as sink:
+        patch.chdir(elsewhere)
+        patch.setattr(socket.socket, "connect", lambda _, address: connected.append(address))
+        kept = [os.dup(1), os.dup(2)]
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            infos = [
+                log_training(
+                    folder,
+                    experiment="training",
+                    model="m",
+                    bundle=made,
+                    evaluation=evaluation,
+                    params={"rounds": "40", "leaves": "4"},
+                    datasets=datasets_of(parts, SOURCE),
+                    figures=draw(evaluation, [stick]),
+                    tags={"purpose": "test"},
+                    aliases=given,
+                )
+                for given in aliases
+            ]
+        finally:
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            for descriptor in kept:
+                os.close(descriptor)
+    return Store(folder, infos, log.read_text(), [path.name for path in elsewhere.iterdir()], connected)
+
+
+def client_of(store: Store):  # type: ignore[no-untyped-def]
+    from mlflow import MlflowClient
+
+    address = f"sqlite:///{store.folder / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def test_a_training_is_silent_and_stays_in_its_folder(store: Store) -> None:
+    """Nothing on the terminal, no file in the working folder, no connection, no change of the process's own store."""
+    import mlflow
+
+    assert store.printed == ""
+    assert store.left_behind == []
+    assert store.connected == []
+    assert not mlflow.is_tracking_uri_set()
+
+
+def test_aliases_follow_the_gates(store: Store, made: Bundle) -> None:
+    """The first version is champion too, the second challenger only, the third, which failed its gates, has no name."""
+    assert [(info.model_version, info.aliases) for info in store.infos] == [
+        (1, ("challenger", "champion")),
+        (2, ("challenger",)),
+        (3, ()),
+    ]
+    for name, index in (("champion", 0), ("challenger", 1), ("3", 2)):
+        folder = resolve(store.folder, "m", name)
+        assert store.infos[index].model_id in folder.parts
+        assert Bundle.open(folder).digest == made.digest
+    assert {path.name for path in folder.iterdir()} == set(CAPS)
+
+
+def test_the_run_holds_parameters_metrics_figures_and_datasets(
+    store: Store, evaluation: Evaluation, parts: Parts
+) -> None:
+    """What was logged comes back: every metric with its interval, PNG figures, the datasets' full digests, the logged model."""
+    client = client_of(store)
+    run = client.get_run(store.infos[0].run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"rounds": "40", "leaves": "4"}
+    assert run.data.metrics == pytest.approx(evaluation.metrics())
+    assert {item.dataset.name: {tag.key: tag.value for tag in item.tags} for item in run.inputs.dataset_inputs} == {
+        part.name: {"mlflow.data.context": context, "sha256": part.frame.digest}
+        for part, context in zip(parts, ("training", "calibration", "test"), strict=True)
+    }
+    figures = client.list_artifacts(store.infos[0].run_id, "figures")
+    assert [Path(item.path).name for item in figures] == ["calibration.png", "gains.png", "roc.png", "scores.png"]
+    for item in figures:
+        data = Path(client.download_artifacts(store.infos[0].run_id, item.path)).read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert len(data) > 5000
+    assert [output.model_id for output in run.outputs.model_outputs] == [store.infos[0].model_id]
+    logged = client.get_logged_model(store.infos[0].model_id)
+    assert str(logged.status) == "READY"
+    assert {metric.key for metric in logged.metrics} == set(evaluation.metrics())
+
+
+def test_the_registered_version_points_to_run_and_model(store: Store, made: Bundle) -> None:
+    """The version knows its run, its logged model and the bundle's digest."""
+    version = client_of(store).get_model_version("m", "1")
+    assert (version.run_id, version.source) == (store.infos[0].run_id, f"models:/{store.infos[0].model_id}")
+    assert version.tags == {"purpose": "test", "bundle_digest": made.digest}
+
+
+def test_the_model_has_a_signature_and_cannot_be_loaded_as_code(store: Store, made: Bundle) -> None:
+    """MLflow shows the columns and outputs of the model, but has no flavour to load: it records and never serves."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+
+    folder = resolve(store.folder, "m", "champion").parent
+    model = Model.load(str(folder / "MLmodel"))
+    assert model.signature is not None
+    assert model.signature.inputs.input_names() == list(made.feature_ids)
+    assert model.signature.outputs.input_names()[:3] == ["raw_score", "probability", "points"]
+    assert model.flavors == {}
+    with pytest.raises(MlflowException, match="python_function"):
+        mlflow.pyfunc.load_model(str(folder))
+
+
+def test_an_alias_moves(store: Store, tmp_path: Path) -> None:
+    """In a copy of the store, which also shows that a moved store still resolves: promoting version 3 names it alone."""
+    moved = tmp_path / "moved"
+    shutil.copytree(store.folder, moved)
+    set_alias(moved, "m", "champion", 3)
+    found = resolve(moved, "m", "champion")
+    assert store.infos[2].model_id in found.parts
+    assert found.is_relative_to(moved)
+    assert store.infos[1].model_id in resolve(moved, "m", "challenger").parts
+    shutil.rmtree(found)
+    with pytest.raises(MachineError, match=r"CT-LEARN-052 .*artifacts"):
+        resolve(moved, "m", "champion")
+
+
+def test_what_the_store_does_not_know_is_said(store: Store, tmp_path: Path) -> None:
+    """No store, no model, no alias, no version: a sentence with a code, and no store is made by asking."""
+    with pytest.raises(MachineError, match=r"CT-LEARN-052 .*no model store"):
+        resolve(tmp_path / "none", "m", "champion")
+    assert not (tmp_path / "none").exists()
+    for model, name in (("other", "champion"), ("m", "nobody"), ("m", "99")):
+        with pytest.raises(LearningError, match="CT-LEARN-051"):
+            resolve(store.folder, model, name)
+    with pytest.raises(LearningError, match="CT-LEARN-051"):
+        set_alias(store.folder, "m", "champion", 99)
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    """A damaged mlflow.db is an error of the machine, in our words."""
+    (tmp_path / "mlflow.db").write_bytes(b"this is not a database" * 100)
+    with pytest.raises(MachineError, match="CT-LEARN-052"):
+        resolve(tmp_path, "m", "champion")
+
+
+def test_names_are_checked_before_anything_is_written(tmp_path: Path, made: Bundle, evaluation: Evaluation) -> None:
+    """A name with a path in it never reaches the file system."""
+    with pytest.raises(LearningError, match="CT-LEARN-050"):
         log_training(
-            folder,
-            experiment="training",
+            tmp_path / "new",
+            experiment="../escape",
             model="m",
             bundle=made,
             evaluation=evaluation,
-            params={"rounds": "40", "leaves": "4"},
-            datasets=datasets_of(parts, SOURCE),
-            figures=draw(evaluation, [stick]),
-            tags={"purpose": "test"},
-            aliases=aliases,
+            params={},
+            datasets=(),
+            figures={},
+            tags={},
         )
-        for aliases in (("challenger",), ("challenger",), ())
-    ]
-    return folder, infos, ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_says_so(store: Store, tmp_path: Path, made: Bundle, evaluation: Evaluation) -> None:
+    """If logging breaks off, the run stands as FAILED, no version is registered and the aliases stay."""
+    moved = tmp_path / "moved"
+    shutil.copytree(store.folder, moved)
+    gone = replace(made, folder=tmp_path / "gone")
+    with pytest.raises(MachineError, match="CT-LEARN-052"):
+        log_training(
+            moved,
+            experiment="second",
+            model="m",
+            bundle=gone,
+            evaluation=evaluation,
+            params={},
+            datasets=(),
+            figures={},
+            tags={},
+        )
+    client = client_of(replace(store, folder=moved))
+    experiment = client.get_experiment_by_name("second")
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FAILED"]
+    assert len(client.search_model_versions("name = 'm'")) == 3
+    assert client.get_model_version_by_alias("m", "champion").version in {1, "1"}
+
+
+def test_figures_are_functions_of_their_numbers(evaluation: Evaluation, stick: Yardstick) -> None:
+    """Equal evaluations give equal bytes; another evaluation another picture."""
+    first, second = draw(evaluation, [stick]), draw(evaluation, [stick])
+    assert first == second
+    other = draw(stick.evaluation)
+    assert all(first[name] != other[name] for name in first)

@@ -26,6 +26,7 @@ from credit_tier.learning.splits import Parts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
 
 Alias = Literal["champion", "challenger"]
 QUIET = ("mlflow", "alembic", "sqlalchemy")
@@ -121,6 +122,7 @@ def log_training(
 
         run = client.create_run(_experiment(client, folder, experiment), run_name=f"{model}-{bundle.digest[:12]}")
         run_id, stamp = run.info.run_id, run.info.start_time
+        named = dict(tags) | {"bundle_digest": bundle.digest}
         try:
             logged = client.create_logged_model(
                 run.info.experiment_id,
@@ -138,16 +140,14 @@ def log_training(
                 run_id,
                 metrics=metrics,
                 params=[Param(key, value) for key, value in sorted(params.items())],
-                tags=[
-                    RunTag(key, value) for key, value in sorted((dict(tags) | {"bundle_digest": bundle.digest}).items())
-                ],
+                tags=[RunTag(key, value) for key, value in sorted(named.items())],
             )
             client.log_inputs(run_id, [_dataset_input(record) for record in datasets])
             _log_files(client, run_id, evaluation, figures)
-            _log_bundle(client, logged.model_id, run_id, bundle, params)
+            _log_bundle(client, logged.model_id, run_id, bundle)
             client.finalize_logged_model(logged.model_id, "READY")
             client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-            version = _register(client, model, logged.model_id, run_id, dict(tags) | {"bundle_digest": bundle.digest})
+            version = _register(client, model, logged, run_id, named)
             given = _name(client, model, version, aliases)
             client.set_terminated(run_id, "FINISHED")
         except BaseException:
@@ -163,8 +163,7 @@ def set_alias(store: Path | str, model: str, alias: Alias, version: int) -> None
     ------
     MachineError (CT-LEARN-052) if there is no store, LearningError (CT-LEARN-051) if there is no such version.
     """
-    from_mlflow = Path(store).resolve()
-    with _client(from_mlflow, create=False) as client:
+    with _client(Path(store).resolve(), create=False) as client:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -227,29 +226,32 @@ def _client(folder: Path, *, create: bool) -> Iterator[MlflowClient]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for name in QUIET:
                 logging.getLogger(name).setLevel(logging.ERROR)
-            import mlflow
+            from mlflow import MlflowClient
+            from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
 
             # MLflow sets its own level when it is imported.
             for name in QUIET:
                 logging.getLogger(name).setLevel(logging.ERROR)
             address = f"sqlite:///{folder / 'mlflow.db'}"
-            # A version's source models:/ID is looked up in the process's own store; without one MLflow makes it in the working folder.
-            before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else ""
-            mlflow.set_tracking_uri(address)
             try:
-                yield mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
-            finally:
-                mlflow.set_tracking_uri(before)
+                yield MlflowClient(tracking_uri=address, registry_uri=address)
+            except (MlflowException, SQLAlchemyError) as error:
+                raise _unusable(folder) from error
     except OSError as error:
-        raise MachineError.of(
-            "CT-LEARN-052",
-            where=folder.name,
-            what="模型库无法读写 · the model store cannot be read or written.",
-            advice="Check rights and free space of the folder.",
-        ) from error
+        raise _unusable(folder) from error
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+def _unusable(folder: Path) -> MachineError:
+    return MachineError.of(
+        "CT-LEARN-052",
+        where=folder.name,
+        what="模型库无法读写 · the model store cannot be read or written.",
+        advice="Check rights and free space of the folder, and that mlflow.db was made by this version of MLflow.",
+    )
 
 
 def _experiment(client: MlflowClient, folder: Path, name: str) -> str:
@@ -285,7 +287,7 @@ def _log_files(client: MlflowClient, run_id: str, evaluation: Evaluation, figure
         client.log_artifacts(run_id, str(folder))
 
 
-def _log_bundle(client: MlflowClient, model_id: str, run_id: str, bundle: Bundle, params: Mapping[str, str]) -> None:
+def _log_bundle(client: MlflowClient, model_id: str, run_id: str, bundle: Bundle) -> None:
     """Store the bundle and an MLmodel file that states its columns and outputs but no way to load it."""
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -304,15 +306,30 @@ def _log_bundle(client: MlflowClient, model_id: str, run_id: str, bundle: Bundle
         client.log_model_artifacts(model_id, str(folder))
 
 
-def _register(client: MlflowClient, model: str, model_id: str, run_id: str, tags: dict[str, str]) -> int:
+def _register(client: MlflowClient, model: str, logged: LoggedModel, run_id: str, tags: dict[str, str]) -> int:
     from mlflow.exceptions import MlflowException
 
     try:
         client.get_registered_model(model)
     except MlflowException:
         client.create_registered_model(model)
-    version = client.create_model_version(model, f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
+    with _own_store(client.tracking_uri):
+        source = f"models:/{logged.model_id}"
+        version = client.create_model_version(model, source, run_id=run_id, tags=tags, model_id=logged.model_id)
     return int(version.version)
+
+
+@contextmanager
+def _own_store(address: str) -> Iterator[None]:
+    """Make the store the process's own for a moment: there MLflow looks up models:/ID, or else makes one in the working folder."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else ""
+    mlflow.set_tracking_uri(address)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _name(client: MlflowClient, model: str, version: int, aliases: Sequence[Alias]) -> tuple[Alias, ...]:
