@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,9 @@ from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.rulepack import RulePackSpec
 from credit_tier.specs.rulepack_check import together
 from credit_tier.temporal import AsOf
+
+ROOM = Path(__file__).resolve().parents[2] / "src" / "credit_tier" / "rules"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 
 CITY = """\
 pack: cn-3205/small/2021-01-01
@@ -194,3 +200,41 @@ def test_only_primary_text_is_marked_verified(shipped):
             assert not item.verified or spec.sources[item.reference.source].grade == "P"
             checked += item.verified
     assert checked > 0
+
+
+def test_the_rules_room_names_no_table_column_or_class(shipped):
+    """Law is data: no fact, column, table, class or paper of a shipped pack appears as a literal in the engine."""
+    named: set[str] = set()
+    for file in shipped.files("rule_packs"):
+        spec = shipped.load("rule_packs", file.name, RulePackSpec)
+        named |= {*spec.facts, *spec.values, *spec.papers, *(item.id for item in spec.classes), spec.records.table}
+        named |= {code for fact in spec.facts.values() for code in fact.vocabulary or ()}
+    found = set()
+    for path in sorted(ROOM.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        found |= {f"{path.name}: {text}" for text in (texts & named) - {"none"}}  # an ordinary word of messages
+    assert found == set()
+
+
+def test_the_documented_local_pack_works(shipped, tmp_path):
+    """The example of a province's threshold in docs/rules.md, taken as it stands, turns a small fine into a three-month one."""
+    text = DOCS.read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "extends: true" in block)
+    path = tmp_path / "rule_packs" / "cn-32" / "market_repair" / "2027-01-01.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(example, encoding="utf-8")
+    facts = {
+        "decided_on": date(2027, 2, 1),
+        "published_on": date(2027, 2, 10),
+        "kinds": "fine",
+        "domain": "market",
+        "fine": 500_000,
+    }
+    on = AsOf(date(2027, 3, 1))
+    local = evaluate(resolve(Content.resolve(tmp_path), "cn-3205", "market_repair", on.on), facts, on)
+    national = evaluate(resolve(shipped, "cn-3205", "market_repair", on.on), facts, on)
+    assert (local.publicity.class_id, local.publicity.max_end_on) == ("light", date(2027, 5, 10))
+    assert (national.publicity.class_id, national.publicity.max_end_on) == ("other", date(2030, 2, 10))
