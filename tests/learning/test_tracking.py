@@ -254,6 +254,26 @@ def test_a_run_that_fails_says_so(store: Store, tmp_path: Path, made: Bundle, ev
     assert client.get_model_version_by_alias("m", "champion").version in {1, "1"}
 
 
+def test_a_moved_store_is_not_written_to(store: Store, tmp_path: Path, made: Bundle, evaluation: Evaluation) -> None:
+    """MLflow would put the artifacts where the store once was: refused, and the old place stays as it is."""
+    moved = tmp_path / "moved"
+    shutil.copytree(store.folder, moved)
+    before = sorted(store.folder.rglob("*"))
+    with pytest.raises(MachineError, match="CT-LEARN-053"):
+        log_training(
+            moved,
+            experiment="training",
+            model="m",
+            bundle=made,
+            evaluation=evaluation,
+            params={},
+            datasets=(),
+            figures={},
+            tags={},
+        )
+    assert sorted(store.folder.rglob("*")) == before
+
+
 def test_figures_are_functions_of_their_numbers(evaluation: Evaluation, stick: Yardstick) -> None:
     """Equal evaluations give equal bytes; another evaluation another picture."""
     first, second = draw(evaluation, [stick]), draw(evaluation, [stick])

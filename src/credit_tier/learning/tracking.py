@@ -104,7 +104,8 @@ def log_training(
 
     Raises
     ------
-    LearningError (CT-LEARN-050) if a name cannot be used, MachineError (CT-LEARN-052) if the store cannot be written.
+    LearningError (CT-LEARN-050) if a name cannot be used, MachineError if the store cannot be written
+        (CT-LEARN-052) or was moved (CT-LEARN-053).
 
     Source: `service.md` section 1.3.
     """
@@ -255,10 +256,19 @@ def _unusable(folder: Path) -> MachineError:
 
 
 def _experiment(client: MlflowClient, folder: Path, name: str) -> str:
+    """Return the id of an experiment, made if absent; MLflow fixes the place of its artifacts for good."""
+    place = (folder / "artifacts" / name).as_uri()
     known = client.get_experiment_by_name(name)
-    if known is not None:
-        return str(known.experiment_id)
-    return str(client.create_experiment(name, artifact_location=(folder / "artifacts" / name).as_uri()))
+    if known is None:
+        return str(client.create_experiment(name, artifact_location=place))
+    if known.artifact_location != place:
+        raise MachineError.of(
+            "CT-LEARN-053",
+            where=folder.name,
+            what="模型库已被移动 · the store was moved; MLflow would write to its old place.",
+            advice="Read from it here, and train into it where it was made or into a new store.",
+        )
+    return str(known.experiment_id)
 
 
 def _dataset_input(record: DatasetRecord) -> object:
