@@ -171,6 +171,36 @@ def test_equal_periods_need_no_confirmation_and_a_pack_may_choose_itself(small, 
     assert (found.publicity.pack, found.confirm) == ("cn/small/2022-01-01", False)
 
 
+def test_a_period_that_ended_as_the_new_law_began_stays_ended(small, written):
+    """Publicity that was over on the new pack's first day is not weighed against it, and nobody has to confirm that."""
+    old = small.replace(
+        "effective_from: 2020-01-01\ninstruments", "effective_from: 2020-01-01\neffective_to: 2022-01-01\ninstruments"
+    )
+    new = small.replace("2020-01-01\njurisdiction", "2022-01-01\njurisdiction").replace("years: 1", "years: 2")
+    new = new.replace("effective_from: 2020-01-01\ninstruments", "effective_from: 2022-01-01\ninstruments")
+    content = written(**{"cn/small/2020-01-01": old, "cn/small/2022-01-01": new})
+    on = date(2022, 2, 1)
+    pack = resolve(content, "cn", "small", on)
+    for decided, confirm in ((date(2021, 1, 1), False), (date(2021, 1, 2), True)):
+        found = evaluate(pack, {"decided_on": decided}, AsOf(on))
+        assert (found.verdict, found.publicity.pack, found.confirm) == (Verdict.EXPIRED, "cn/small/2020-01-01", confirm)
+
+
+def test_requirements_follow_the_class_of_the_law_in_force(small, written):
+    """A record keeps the old law's shorter period, but what must be shown is what the present law asks of its class."""
+    old = small.replace(
+        "effective_from: 2020-01-01\ninstruments", "effective_from: 2020-01-01\neffective_to: 2022-01-01\ninstruments"
+    )
+    new = small.replace("2020-01-01\njurisdiction", "2022-01-01\njurisdiction").replace("months: 3", "months: 4")
+    new = new.replace("effective_from: 2020-01-01\ninstruments", "effective_from: 2022-01-01\ninstruments")
+    new = new.replace("- id: any", "- id: every").replace("    met_on:", "    classes: [every]\n    met_on:")
+    content = written(**{"cn/small/2020-01-01": old, "cn/small/2022-01-01": new})
+    on = date(2022, 5, 1)
+    found = evaluate(resolve(content, "cn", "small", on), {"decided_on": date(2021, 12, 1)}, AsOf(on))
+    assert found.publicity.pack == "cn/small/2020-01-01"
+    assert [paper.title_zh for paper in found.missing_papers] == ["证明"]
+
+
 def test_wrong_facts_are_refused_all_at_once_without_their_values(shipped):
     """A misspelt fact, a wrong type and an unknown code are three faults; no value is repeated."""
     wrong = {**FINE, "dutyfulfilled": date(2026, 1, 1), "fine": 3.5, "procedure": "91320500MA0000007J"}

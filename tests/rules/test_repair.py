@@ -120,6 +120,31 @@ def test_the_order_of_records_does_not_matter(rows, on, data):
     assert worklist(first) == worklist(second)
 
 
+@settings(max_examples=50, deadline=None)
+@given(rows=st.lists(ROWS, min_size=2, max_size=12), on=AS_OF)
+def test_an_assessor_forgets_one_record_before_the_next(rows, on):
+    """What an assessor keeps for speed never changes an answer: each row is judged as if it were the only one."""
+    assessor = Assessor(SHELF.on(on), AsOf(on))
+    assert [assessor(row) for row in rows] == [one(row, on) for row in rows]
+
+
+def test_old_and_new_records_of_one_class_keep_their_own_reasons():
+    """Two records of one class and period differ in that the older one rests on the transition."""
+    done = {
+        "kinds": "fine",
+        "procedure": "ordinary",
+        "domain": "food",
+        "duty_fulfilled_on": date(2026, 3, 3),
+        "commitment_on": date(2026, 3, 3),
+    }
+    assessor = Assessor(SHELF.on(date(2026, 9, 1)), AsOf(date(2026, 9, 1)))
+    new = assessor({**done, "decided_on": date(2026, 4, 10)})
+    old = assessor({**done, "decided_on": date(2026, 3, 1)})
+    assert (new.class_id, old.class_id) == ("general", "general")
+    assert ["transition" in [r.code for r in item.reasons] for item in (new, old)] == [False, True]
+    assert "transition" in old.unverified
+
+
 def rows():
     base = {"decided_on": date(2026, 5, 10), "kinds": "fine", "procedure": "ordinary", "domain": "market", "fine": 100}
     done = {"duty_fulfilled_on": date(2026, 5, 20), "commitment_on": date(2026, 5, 21)}

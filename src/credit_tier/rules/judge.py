@@ -166,7 +166,9 @@ class Judge:
 
     def _after_the_end(self, window: Window, facts: Facts, on: date, notes: tuple[Reason, ...]) -> Outcome:
         """Publicity ended by itself, if the law of the period says so, and the law in force at the end where it is another."""
-        laws = (window.law,) if window.law is self.law or window.max_end_on < self.law.since else (window.law, self.law)
+        laws = (
+            (window.law,) if window.law is self.law or window.max_end_on <= self.law.since else (window.law, self.law)
+        )
         reasons = (window.kind.reason, window.kind.max_reason, *notes)
         for law in laws:
             if not law.ends(facts, on):
