@@ -20,6 +20,7 @@ $(READY): requirements.lock pyproject.toml hatch_build.py
 	@touch $(READY)
 
 demo: $(READY)  ## synthetic city of 20,000 enterprises through the whole loop, result in $(OUT)
+	$(if $(filter demo-output,$(OUT)),rm -rf demo-output)
 	$(BIN)/credit-tier demo $(OUT)
 
 test: $(READY)  ## all tests but the long suites
@@ -44,6 +45,7 @@ bench: $(READY)  ## benchmarks: sizes, medians and ratios
 DATA ?= ../shared/data/cn_beijing_inspections
 BEIJING_OUT ?= beijing-output
 beijing: $(READY)  ## the real Beijing inspections, DATA=folder
+	$(if $(filter beijing-output,$(BEIJING_OUT)),rm -rf beijing-output)
 	BIN=$(BIN) DATA=$(DATA) OUT=$(BEIJING_OUT) sh examples/beijing/run.sh
 
 lock:  ## resolve requirements.lock anew (needs uv)

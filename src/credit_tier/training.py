@@ -156,7 +156,7 @@ def observe(model: str, lake: Lake, content: Content) -> Observations:
     )
 
 
-def train(model: str, lake: Lake, content: Content, *, store: Path, seed: int, threads: int) -> Training:
+def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: int, threads: int) -> Training:
     """Train, calibrate, test and record a model.
 
     Same lake, content, seed and threads give the same bundle, byte for byte.
@@ -197,7 +197,7 @@ def train(model: str, lake: Lake, content: Content, *, store: Path, seed: int, t
     yardsticks = _yardsticks(seen, parts, seed=seed)
     key = digest_of([seen.frame.digest, spec.model_dump_json(), lake.digest, content.digest(), seed, threads])
     written = bundles.write(
-        store / "bundles" / f"{model}-{key[:16]}",
+        Path(store) / "bundles" / f"{model}-{key[:16]}",
         spec=spec,
         fitted=fitted,
         calibration=calibration,
@@ -242,7 +242,7 @@ def _yardsticks(seen: Observations, parts: Parts, *, seed: int) -> tuple[Yardsti
     return tuple(found)
 
 
-def champion(store: Path, model: str) -> Bundle:
+def champion(store: Path | str, model: str) -> Bundle:
     """Return the bundle that MLflow names the model's champion, every byte of it checked.
 
     Raises

@@ -15,7 +15,7 @@ SCRIPT = [sys.executable, "-c", "from credit_tier.cli.main import run; run()"]
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    out = tmp_path_factory.mktemp("demo") / "out"
+    out = tmp_path_factory.mktemp("demo") / "demo-output"
     done = subprocess.run(
         [*SCRIPT, "demo", str(out), "--enterprises", "6000", "--seed", "5", "--json"],
         capture_output=True,
@@ -24,7 +24,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
         cwd=out.parent,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(p.name for p in out.parent.iterdir()) == ["out"], "nothing is written beside the output folder"
+    assert sorted(p.name for p in out.parent.iterdir()) == ["demo-output"], (
+        "nothing is written beside the output folder"
+    )
     return out, json.loads(done.stdout)
 
 
@@ -117,3 +119,40 @@ def test_profile_and_score_commands_work_on_the_demo(played: tuple[Path, dict], 
         check=False,
     )
     assert nobody.returncode == 2
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+def test_every_command_and_snippet_of_the_readme_runs(played: tuple[Path, dict], tmp_path: Path) -> None:
+    """A newcomer can copy the README line by line; only the enterprise's code is that of this city."""
+    out, told = played
+    code = told["next"][0].split()[-1]
+    (tmp_path / "demo-output").symlink_to(out)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, body in {"credit-tier": "-c 'from credit_tier.cli.main import run; run()'", "python": ""}.items():
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {body} "$@"\n', "utf-8")
+        script.chmod(0o755)
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(lines) > 15
+    for line in lines:
+        command = re.sub("91000000MA[0-9A-Z]{8}", code, line)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=tmp_path,
+            env={"PATH": f"{folder}:/usr/bin:/bin", "LANG": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    program = "\n".join(blocks("python"))
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].endswith("True")

@@ -121,15 +121,27 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
             verdict=verdict,
             worklist=worklist,
             commands=[
-                f"credit-tier demo {out} --enterprises {enterprises} --seed {seed}",
-                f"credit-tier profile {out / 'scores'} {riskiest}",
-                f"python -m credit_tier.sampling.verify {out / 'draw'}",
-                f"mlflow ui --backend-store-uri sqlite:///{out / 'mlflow' / 'mlflow.db'}",
+                f"{_bin()}credit-tier demo {out} --enterprises {enterprises} --seed {seed}",
+                f"{_bin()}credit-tier profile {out / 'scores'} {riskiest}",
+                f"{_bin()}python -m credit_tier.sampling.verify {out / 'draw'}",
+                f"{_bin()}mlflow ui --backend-store-uri sqlite:///{out / 'mlflow' / 'mlflow.db'}",
             ],
             is_synthetic=True,
         )
         page.write(out / "index.html", round_page(found))
     return found
+
+
+def _bin() -> str:
+    """Return what a person must write before a command: nothing in an activated environment, else its folder."""
+    import os
+    import shutil
+    import sys
+
+    folder = Path(sys.executable).parent
+    if Path(shutil.which("credit-tier") or "").parent == folder:
+        return ""
+    return f"{os.path.relpath(folder)}/"
 
 
 def _made(out: Path, found: Round) -> list[list[str]]:

@@ -12,6 +12,7 @@ from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec, TiersSpec
 from credit_tier.specs.plan import PlanSpec
 from credit_tier.specs.rulepack import RulePackSpec
+from credit_tier.specs.rulepack_check import together as packs_together
 
 _PIPELINES: dict[str, type[FileSpec]] = {
     "features.yaml": CatalogueSpec,
@@ -87,6 +88,7 @@ def _references(loaded: dict[str, FileSpec]) -> Iterator[Fault]:
             )
     for feature in features:
         yield from _feature(feature, tables, registers)
+    yield from packs_together({label: spec for label, spec in loaded.items() if isinstance(spec, RulePackSpec)}, tables)
 
 
 def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: list[DatasetSpec]) -> Iterator[Fault]:
