@@ -1,8 +1,6 @@
 """The data scientist's door: from a lake and a model declaration to a tested, calibrated, recorded bundle.
 
->>> from credit_tier import training                               # doctest: +SKIP
->>> done = training.train("violation_risk", lake, content, store=Path("mlflow"), seed=1, threads=2)  # doctest: +SKIP
->>> done.evaluation.auc, done.bundle.digest                        # doctest: +SKIP
+`observe` gives point-in-time features and mature labels, `train` a finished training, `champion` the bundle in use; the README shows them.
 """
 
 from __future__ import annotations
