@@ -28,6 +28,10 @@ class Column(Spec):
     """For `money` the unit of the source when a file does not say it: 元 or 万元."""
     vocabulary: dict[str, str] | None = None
     """For `code`: allowed value to Chinese meaning; without it any text of up to 60 characters is taken."""
+    vocabulary_verified: Flag = True
+    """False while nobody has compared the vocabulary with the official text."""
+    vocabulary_source: str = ""
+    """Text from which the vocabulary was taken."""
     minimum: int | None = None
     maximum: int | None = None
     pattern: str | None = None
@@ -38,6 +42,8 @@ class Column(Spec):
     def _consistent(self) -> Self:
         if self.vocabulary is not None and self.type != "code":
             raise ValueError("only a code column has a vocabulary")
+        if self.vocabulary is None and (self.vocabulary_source or not self.vocabulary_verified):
+            raise ValueError("vocabulary_verified and vocabulary_source stand beside a vocabulary")
         if self.type == "money" and self.unit not in {"元", "万元"}:
             raise ValueError("a money column needs unit: 元 or unit: 万元")
         if self.pattern is not None:
