@@ -88,7 +88,8 @@ def feature_table(lake: Lake, content: Content, as_of: AsOf, out: Path) -> Featu
     features = tuple(f for f in catalogue.features if f.source != "spine")
     table = build.build(lake, features, spine.grid(lake, (), [as_of.on]))
     named = table.frame.join(lake.codes(), on="enterprise_no", how="left").sort("code")
-    engines.write_parquet(out, named.select("code", "as_of_day", *(f.id for f in features)))
+    facts = {"as_of": str(as_of), "lake": lake.digest, "content": content.digest(), "features": table.digest}
+    engines.write_parquet(out, named.select("code", "as_of_day", *(f.id for f in features)), facts)
     return table
 
 

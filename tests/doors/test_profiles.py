@@ -144,3 +144,15 @@ def test_the_worklist_covers_every_known_record_and_cites_its_pack(lake, content
     assert sum(found.verdicts.values()) == visible
     assert [item.step for item in found.items] == sorted(item.step for item in found.items)
     assert {item.pack for item in found.items} == {found.pack.id}
+
+
+def test_the_feature_table_says_what_it_was_made_from(lake, content, tmp_path: Path) -> None:
+    """Digests of lake, content and features travel in the file; codes stand beside the values."""
+    made = profiles.feature_table(lake, content, AS_OF, tmp_path / "features.parquet")
+    told = pl.read_parquet_metadata(tmp_path / "features.parquet")
+    assert told["lake"] == lake.digest
+    assert told["content"] == content.digest()
+    assert told["features"] == made.digest
+    table = pl.read_parquet(tmp_path / "features.parquet")
+    assert table["code"].is_sorted()
+    assert table.columns[2:] == [f.id for f in made.features]

@@ -71,14 +71,14 @@ def to_pandas(table: nw.DataFrame[pl.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(result)
 
 
-def write_parquet(path: Path, table: nw.DataFrame[pl.DataFrame]) -> None:
-    """Write a frame as Parquet, whole or not at all; equal frames give equal bytes."""
+def write_parquet(path: Path, table: nw.DataFrame[pl.DataFrame], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a frame as Parquet, whole or not at all; equal frames and metadata give equal bytes."""
     from io import BytesIO
 
     from credit_tier import files
 
     buffer = BytesIO()
-    table.to_native().write_parquet(buffer, compression="zstd", statistics=False)
+    table.to_native().write_parquet(buffer, compression="zstd", statistics=False, metadata=dict(metadata or {}))
     files.write_bytes(path, buffer.getvalue())
 
 
