@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from credit_tier.content import FileSpec, Flag, Spec
+from credit_tier.specs.quality import QualityCheck, require_consistent
 
 ColumnType = Literal["uscc", "text", "code", "integer", "number", "money", "boolean", "date"]
 """`code` is a text out of a vocabulary; `money` is kept as integer fen; `date` becomes a day number in the lake."""
@@ -106,6 +107,9 @@ class DatasetSpec(FileSpec):
     source: str
     legal_basis: str
     cadence: str = ""
+    cadence_days: int | None = Field(default=None, ge=1)
+    """Longest time between the newest record and today that the promised cadence allows, holidays included."""
+    checks: tuple[QualityCheck, ...] = ()
 
     @field_validator("table")
     @classmethod
@@ -159,4 +163,5 @@ class DatasetSpec(FileSpec):
             raise ValueError("the key column cannot be empty")
         if self.columns[self.key].type not in {"uscc", "text", "integer"}:
             raise ValueError("the key column is of type uscc, text or integer")
+        require_consistent(self.checks, {name: column.type for name, column in self.columns.items()}, key=self.key)
         return self

@@ -11,6 +11,7 @@ from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec, TiersSpec
 from credit_tier.specs.plan import PlanSpec
+from credit_tier.specs.quality import reference_faults
 from credit_tier.specs.rulepack import RulePackSpec
 from credit_tier.specs.rulepack_check import together as packs_together
 
@@ -88,6 +89,7 @@ def _references(loaded: dict[str, FileSpec]) -> Iterator[Fault]:
             )
     for feature in features:
         yield from _feature(feature, tables, registers)
+    yield from reference_faults(tables)
     yield from packs_together({label: spec for label, spec in loaded.items() if isinstance(spec, RulePackSpec)}, tables)
 
 
