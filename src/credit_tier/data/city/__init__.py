@@ -18,6 +18,7 @@ import numpy as np
 
 from credit_tier.canonical import combined_digest, file_digest
 from credit_tier.data.city import tables
+from credit_tier.data.city.columns import Period
 from credit_tier.data.city.filings import draw_filings
 from credit_tier.data.city.hidden import truth_tables
 from credit_tier.data.city.population import draw_population
@@ -94,7 +95,7 @@ def generate(
     opening = add_months(first, -BURN_IN_MONTHS)
     months = (cutoff.year - opening.year) * 12 + cutoff.month - opening.month
     starts = np.array([day_number(add_months(opening, month)) for month in range(months + 1)])
-    period = tables.Period(day_number(first), day_number(cutoff))
+    period = Period(day_number(first), day_number(cutoff))
 
     people = draw_population(enterprises, seed=seed, first_day=int(starts[0]), last_day=int(starts[-1]))
     filings = draw_filings(people, seed=seed, years=range(opening.year - 2, cutoff.year))
