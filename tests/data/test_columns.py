@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from credit_tier.data.columns import WrongTypeError, read_column
 from credit_tier.specs.dataset import Column
@@ -59,11 +60,96 @@ def test_a_day_that_does_not_exist_is_called_impossible(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["长期", "2024-03/05", "20240305", "45356", "05.03.2024", "2024-03-05T00:00:00Z", "24-3-5", "2024-03"]
+    "text",
+    ["长期", "2024-03/05", "20240305", "4535", "453567", "05.03.2024", "2024-03-05T00:00:00Z", "24-3-5", "2024-03"],
 )
 def test_what_is_no_date_is_not_guessed(text: str) -> None:
     """Another zone, two-digit years and mixed signs are refused, not interpreted."""
     assert read([text], column("date")) == ([None], {"unreadable_date": [0]})
+
+
+@given(day=st.dates(date(1949, 10, 1), date(2100, 12, 31)), clock=st.sampled_from(["", ".0", ".75"]))
+@settings(max_examples=40, deadline=None)
+def test_day_numbers_of_spreadsheets_are_days_and_are_counted(day: date, clock: str) -> None:
+    """Unformatted date cells arrive as five digits; they are read, and how many there were is told."""
+    number = (day - date(1899, 12, 30)).days
+    found = read_column(pl.Series(["2024-01-01", f"{number}{clock}", None]), column("date"))
+    assert found.values.to_list() == [date(2024, 1, 1), day, None]
+    assert found.day_numbers == 1
+
+
+def test_a_day_for_no_end_is_not_given() -> None:
+    """2099-12-31, in whatever form, and 长期 mean that there is no end; other days stay."""
+    end = Column(type="date", title_zh="截止期", nullable=True, empty_values=("2099-12-31", "9999-12-31", "长期"))
+    texts = ["2099-12-31", "2099/12/31", "2099年12月31日 00:00:00", "73050", "9999-12-31", " 长 期", "2099-12-30"]
+    assert read(texts, end) == ([None] * 6 + [date(2099, 12, 30)], {})
+    typed = pl.Series([date(2099, 12, 31), date(2024, 1, 1)])
+    assert read_column(typed, end).values.to_list() == [None, date(2024, 1, 1)]
+
+
+WORDS = ("warning", "fine", "closure")
+CODES = Column(
+    type="codes",
+    title_zh="种类",
+    vocabulary={"warning": "警告", "fine": "罚款", "closure": "责令关闭、停业"},
+    values={"罚金": "fine", "罚 款（并警告）": "warning;fine"},
+)
+
+
+@given(
+    st.lists(st.sampled_from([*WORDS, "警告", "罚款", "罚金", " 警 告 ", "FINE"]), min_size=1, max_size=6),
+    st.sampled_from([";", "；", ",", "，", "、", " / ", "|"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_cells_of_several_values_are_sets(parts: list[str], sign: str) -> None:
+    """Whatever the order, the sign, the language and the repeats, equal sets read equal."""
+    means = {"警告": "warning", "罚款": "fine", "罚金": "fine", "警 告": "warning", "FINE": "fine"}
+    wanted = {means.get(part.strip(), part) for part in parts}
+    assert read([sign.join(parts)], CODES)[0] == [";".join(word for word in WORDS if word in wanted)]
+
+
+def test_odd_cells_of_several_values() -> None:
+    """A spelling that holds a separator is known as a whole; what is unknown stays, last, for the contract to refuse."""
+    cells = ["责令关闭、停业", "罚款(并警告)", "礼物;罚款", ";", "", None, "fine;", "罚款"]
+    found = ["closure", "warning;fine", "fine;礼物", None, None, None, "fine", "fine"]
+    assert read(list(cells), CODES) == (found, {})
+    assert read_column(pl.Series([], dtype=pl.String), CODES).values.to_list() == []
+
+
+def test_a_code_is_read_by_meaning_and_by_declared_spellings() -> None:
+    """A vocabulary column takes its key, its Chinese meaning and the spellings of `values`; nothing is guessed beyond."""
+    size = Column(
+        type="code",
+        title_zh="规模",
+        nullable=True,
+        vocabulary={"s": "小", "l": "大", "S": "特"},
+        values={"小 型": "s"},
+        empty_values=("无", "/"),
+    )
+    cells = ["s", "小", "小型", "大", "L", "S", "特", "/", "无", "中", None]
+    assert read(list(cells), size)[0] == ["s", "s", "s", "l", "l", "S", "S", None, None, "中", None]
+    free = Column(type="code", title_zh="代码")
+    assert read(["s", "小"], free)[0] == ["s", "小"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"type": "text"}, "only a code or codes column has a vocabulary"),
+        ({"vocabulary": None}, "needs a vocabulary"),
+        ({"separators": ""}, "separators"),
+        ({"values": {"甲": "b"}}, "not in the vocabulary"),
+        ({"values": {"a": "a"}}, "value of the vocabulary itself"),
+        ({"values": {"甲": "a", " 甲": "a"}}, "stand twice"),
+        ({"vocabulary": {"a;b": "甲"}}, "cannot hold ';'"),
+        ({"empty_values": ["无"]}, "nullable"),
+    ],
+)
+def test_spellings_that_contradict_are_refused(change: dict[str, object], words: str) -> None:
+    """An author hears of a mapping that leads nowhere, or to two places, before any file does."""
+    base: dict[str, object] = {"type": "codes", "title_zh": "种类", "vocabulary": {"a": "甲"}}
+    with pytest.raises(ValidationError, match=words):
+        Column.model_validate(base | change)
 
 
 def test_typed_dates_keep_their_civil_day() -> None:

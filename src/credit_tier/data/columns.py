@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
+
+from credit_tier.specs.dataset import JOINT, folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +23,10 @@ FEN_DECIMALS = {"元": 2, "万元": 6}
 
 CIVIL_ZONE = "Asia/Shanghai"
 
+SERIAL_ZERO = date(1899, 12, 30)
+"""Day 0 of spreadsheet day numbers, for all days since 1900-03-01."""
+
+_SERIAL = r"^([1-9][0-9]{4})(?:\.[0-9]+)?$"
 _CLOCK = r"(?:[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\+08:?00)?)?"
 _DATE = (
     r"^([0-9]{4})(?:-([0-9]{1,2})-([0-9]{1,2})|/([0-9]{1,2})/([0-9]{1,2})"
@@ -37,10 +44,14 @@ class WrongTypeError(Exception):
 
 @dataclass(frozen=True)
 class ReadColumn:
-    """A column as typed values, and per failing rule a mask of the rows whose value could not be read."""
+    """A column as typed values, and per failing rule a mask of the rows whose value could not be read.
+
+    `day_numbers` counts the dates that stood there as day numbers of a spreadsheet.
+    """
 
     values: pl.Series
     failures: Mapping[str, pl.Series]
+    day_numbers: int = 0
 
 
 def read_column(source: pl.Series, column: Column, *, unit: str | None = None) -> ReadColumn:
@@ -77,7 +88,10 @@ def read_column(source: pl.Series, column: Column, *, unit: str | None = None) -
         series = series.cast(pl.String)
     if series.dtype == pl.String:
         series = _stripped(series)
-    return _READERS[column.type](series, column, unit)
+    if column.empty_values and series.dtype == pl.String:
+        series = series.set(_folded(series).is_in([folded(text) for text in column.empty_values]), None)
+    read = _READERS[column.type](series, column, unit)
+    return _without_no_end(read, column) if column.type == "date" and column.empty_values else read
 
 
 def _stripped(text: pl.Series) -> pl.Series:
@@ -86,6 +100,23 @@ def _stripped(text: pl.Series) -> pl.Series:
     return (
         text.to_frame("t")
         .select(pl.col("t").str.strip_chars().str.strip_chars("\ufeff\u200b").replace("", None))
+        .to_series()
+    )
+
+
+def _folded(text: pl.Series) -> pl.Series:
+    """Return texts as `specs.dataset.folded` does, over a whole column."""
+    import polars as pl
+
+    return (
+        text.to_frame("t")
+        .select(
+            pl.col("t")
+            .str.normalize("NFKC")
+            .str.replace_all(r"\s+", "")
+            .str.strip_chars("\ufeff\u200b")
+            .str.to_lowercase()
+        )
         .to_series()
     )
 
@@ -100,6 +131,65 @@ def _read_text(series: pl.Series, column: Column, unit: str | None) -> ReadColum
     else:
         raise WrongTypeError
     return ReadColumn(values, {})
+
+
+def _read_code(series: pl.Series, column: Column, unit: str | None) -> ReadColumn:
+    """Read a value of a vocabulary by any of its spellings; what has none stays as it is, and the contract refuses it."""
+    read = _read_text(series, column, unit)
+    if not column.vocabulary:
+        return read
+    words, spellings = list(column.vocabulary), column.spellings()
+    rows = (~read.values.is_in(words)).fill_null(False).arg_true()
+    if not len(rows):
+        return read
+    text = read.values.gather(rows)
+    return ReadColumn(read.values.scatter(rows, _respelled(text, spellings)), {})
+
+
+def _respelled(text: pl.Series, spellings: Mapping[str, str]) -> pl.Series:
+    import polars as pl
+
+    known = _folded(text).replace_strict(spellings, default=None, return_dtype=pl.String)
+    return known.zip_with(known.is_not_null(), text).alias(text.name)
+
+
+def _read_codes(series: pl.Series, column: Column, unit: str | None) -> ReadColumn:
+    """Read cells of several values as values of the vocabulary, each once, in its order, joined by `JOINT`.
+
+    A value without a known spelling stays in the cell, at the end, and the contract refuses the row.
+    """
+    import polars as pl
+
+    text = _read_text(series, column, unit).values
+    words, spellings = column.vocabulary or {}, column.spellings()
+    cells = text.unique().drop_nulls()
+    whole = _respelled(cells, spellings)
+    signs = sorted(set(folded(column.separators)) - {JOINT})
+    order = {word: place for place, word in enumerate(words)}
+    parts = (
+        pl.DataFrame({"cell": cells, "whole": whole})
+        .with_columns(
+            pl.when(pl.col("whole").is_in(list(spellings.values())))
+            .then(pl.col("whole"))
+            .otherwise(pl.col("whole").str.normalize("NFKC").str.replace_many(signs, [JOINT] * len(signs)))
+            .str.split(JOINT)
+            .alias("part")
+        )
+        .explode("part")
+        .with_columns(pl.col("part").str.strip_chars())
+        .filter(pl.col("part") != "")
+    )
+    joined = (
+        parts.with_columns(_respelled(parts["part"], spellings).str.split(JOINT))
+        .explode("part")
+        .unique(["cell", "part"])
+        .with_columns(pl.col("part").replace_strict(order, default=len(order), return_dtype=pl.Int32).alias("place"))
+        .sort("cell", "place", "part")
+        .group_by("cell", maintain_order=True)
+        .agg(pl.col("part").str.join(JOINT))
+    )
+    cell_of = text.to_frame("cell").join(joined, on="cell", how="left", maintain_order="left")
+    return ReadColumn(cell_of["part"].alias(text.name), {})
 
 
 def _read_boolean(series: pl.Series, column: Column, unit: str | None) -> ReadColumn:
@@ -251,8 +341,30 @@ def _read_date(series: pl.Series, column: Column, unit: str | None) -> ReadColum
     failed = series.is_not_null() & values.is_null()
     if not failed.any():
         return ReadColumn(values, {})
+    serials = _days_of_serials(series.set(~failed, None))
+    values = values.zip_with(serials.is_null(), serials)
+    failed &= serials.is_null()
+    count = len(serials) - serials.null_count()
+    if not failed.any():
+        return ReadColumn(values, {}, count)
     shaped = series.str.contains(_DATE).fill_null(False)
-    return ReadColumn(values, {"impossible_date": failed & shaped, "unreadable_date": failed & ~shaped})
+    return ReadColumn(values, {"impossible_date": failed & shaped, "unreadable_date": failed & ~shaped}, count)
+
+
+def _days_of_serials(text: pl.Series) -> pl.Series:
+    """Return the days of five-digit day numbers, as spreadsheets keep them; no date is written with five digits."""
+    import polars as pl
+
+    days = text.str.extract(_SERIAL, 1).cast(pl.Int32, strict=False)
+    return (days + (SERIAL_ZERO - date(1970, 1, 1)).days).cast(pl.Date)
+
+
+def _without_no_end(read: ReadColumn, column: Column) -> ReadColumn:
+    """Return dates without the days that stand for "not given"."""
+    import polars as pl
+
+    days = _read_date(pl.Series(column.empty_values), column, None).values.drop_nulls()
+    return ReadColumn(read.values.set(read.values.is_in(days.implode()), None), read.failures, read.day_numbers)
 
 
 def _dates_of_odd_text(text: pl.Series) -> pl.Series:
@@ -305,7 +417,8 @@ def _unless_read(source: pl.Series, values: pl.Series, rule: str) -> ReadColumn:
 _READERS: Mapping[str, Callable[[pl.Series, Column, str | None], ReadColumn]] = {
     "uscc": _read_text,
     "text": _read_text,
-    "code": _read_text,
+    "code": _read_code,
+    "codes": _read_codes,
     "boolean": _read_boolean,
     "integer": _read_integer,
     "number": _read_number,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from credit_tier.data.columns import FEN_DECIMALS
 from credit_tier.errors import DataError
-from credit_tier.specs.dataset import Column, DatasetSpec
+from credit_tier.specs.dataset import JOINT, Column, DatasetSpec
 from credit_tier.types import USCC_ALPHABET, USCC_WEIGHTS
 
 if TYPE_CHECKING:
@@ -91,7 +91,10 @@ def column_rules(spec: DatasetSpec, name: str) -> Iterator[ColumnRule]:
         yield ColumnRule(f"{rule}.impossible_date", lambda days: days.is_between(EARLIEST, LATEST))
     if column.vocabulary is not None:
         words = sorted(column.vocabulary)
-        yield ColumnRule(f"{rule}.vocabulary", lambda codes: codes.is_in(words))
+        if column.type == "codes":
+            yield ColumnRule(f"{rule}.vocabulary", lambda cells: _all_in(cells, words))
+        else:
+            yield ColumnRule(f"{rule}.vocabulary", lambda codes: codes.is_in(words))
     elif column.type == "code":
         yield ColumnRule(f"{rule}.too_long", lambda codes: codes.str.len_chars() <= MAX_CODE)
     if column.minimum is not None or column.maximum is not None:
@@ -100,6 +103,12 @@ def column_rules(spec: DatasetSpec, name: str) -> Iterator[ColumnRule]:
         whole = f"^(?:{column.pattern})$"
         _try_pattern(whole, where=rule)
         yield ColumnRule(f"{rule}.pattern", lambda texts: texts.str.contains(whole))
+
+
+def _all_in(cells: pl.Series, words: list[str]) -> pl.Series:
+    import polars as pl
+
+    return cells.str.split(JOINT).list.eval(pl.element().is_in(words)).list.all()
 
 
 def _range_rule(name: str, column: Column) -> ColumnRule:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from datetime import date
 from typing import Literal, Self
 
@@ -11,11 +13,25 @@ from pydantic import Field, field_validator, model_validator
 from credit_tier.content import FileSpec, Flag, Spec
 from credit_tier.specs.quality import QualityCheck, require_consistent
 
-ColumnType = Literal["uscc", "text", "code", "integer", "number", "money", "boolean", "date"]
-"""`code` is a text out of a vocabulary; `money` is kept as integer fen; `date` becomes a day number in the lake."""
+ColumnType = Literal["uscc", "text", "code", "codes", "integer", "number", "money", "boolean", "date"]
+"""`code` is a text out of a vocabulary, `codes` a set of them, kept as text joined by `;` in the vocabulary's order;
+`money` is kept as integer fen; `date` becomes a day number in the lake."""
 
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 RESERVED = {"enterprise_no", "record_id", "event_day", "known_day", "superseded_day", "as_of", "as_of_day"}
+
+
+JOINT = ";"
+"""Sign between the values of a `codes` column in the lake."""
+
+
+def folded(text: str) -> str:
+    """Return a header or a spelling without what does not distinguish it: full width, white space, case.
+
+    >>> folded(" 处罚（A） ")
+    '处罚(a)'
+    """
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text)).strip("\ufeff\u200b").lower()
 
 
 class Column(Spec):
@@ -28,7 +44,7 @@ class Column(Spec):
     unit: str | None = None
     """For `money` the unit of the source when a file does not say it: 元 or 万元."""
     vocabulary: dict[str, str] | None = None
-    """For `code`: allowed value to Chinese meaning; without it any text of up to 60 characters is taken."""
+    """For `code` and `codes`: allowed value to Chinese meaning, which is read as well; without it any text of up to 60 characters is taken."""
     vocabulary_verified: Flag = True
     """False while nobody has compared the vocabulary with the official text."""
     vocabulary_source: str = ""
@@ -38,11 +54,22 @@ class Column(Spec):
     pattern: str | None = None
     sensitivity: Literal["public", "internal", "personal"] = "internal"
     aliases: tuple[str, ...] = ()
+    values: dict[str, str] = Field(default_factory=dict)
+    """Other spellings of the vocabulary that departments send: spelling to allowed value, for `codes` also to several joined by `;`."""
+    separators: str = ";,、/|+"
+    """For `codes`: signs that separate the values of a cell; full-width forms of them count too."""
+    empty_values: tuple[str, ...] = ()
+    """What departments write for "not given", such as 无 or /; in a date column also a day, such as 2099-12-31 for "no end"."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.vocabulary is not None and self.type != "code":
-            raise ValueError("only a code column has a vocabulary")
+        if self.vocabulary is not None and self.type not in {"code", "codes"}:
+            raise ValueError("only a code or codes column has a vocabulary")
+        if self.type == "codes" and (self.vocabulary is None or not self.separators):
+            raise ValueError("a codes column needs a vocabulary and separators")
+        if self.empty_values and not self.nullable:
+            raise ValueError("empty_values stand in a nullable column only")
+        self._require_sound_spellings()
         if self.vocabulary is None and (self.vocabulary_source or not self.vocabulary_verified):
             raise ValueError("vocabulary_verified and vocabulary_source stand beside a vocabulary")
         if self.type == "money" and self.unit not in {"元", "万元"}:
@@ -53,6 +80,36 @@ class Column(Spec):
             except re.error as error:
                 raise ValueError("the pattern is not a regular expression") from error
         return self
+
+    def _require_sound_spellings(self) -> None:
+        words = self.vocabulary or {}
+        for spelling, meant in self.values.items():
+            targets = meant.split(JOINT) if self.type == "codes" else [meant]
+            if any(target not in words for target in targets):
+                raise ValueError(f"values: '{spelling}' stands for '{meant}', which is not in the vocabulary")
+            if spelling in words:
+                raise ValueError(f"values: '{spelling}' is a value of the vocabulary itself")
+        twice = [spelling for spelling, count in Counter(map(folded, self.values)).items() if count > 1]
+        if twice:
+            raise ValueError(f"values: {', '.join(twice)} stand twice; width, spaces and case do not count")
+        if self.type == "codes" and any(JOINT in word for word in words):
+            raise ValueError(f"a value of a codes column cannot hold '{JOINT}'")
+
+    def spellings(self) -> dict[str, str]:
+        """Return folded spelling to allowed value: the values themselves, `values`, then Chinese meanings that are unique.
+
+        >>> Column(type="code", title_zh="程序", vocabulary={"simple": "简易程序"}, values={"简易": "simple"}).spellings()
+        {'simple': 'simple', '简易': 'simple', '简易程序': 'simple'}
+        """
+        words = self.vocabulary or {}
+        own, meanings = Counter(map(folded, words)), Counter(map(folded, words.values()))
+        result = {folded(word): word for word in words if own[folded(word)] == 1}
+        for spelling, word in self.values.items():
+            result.setdefault(folded(spelling), word)
+        for word, meaning in words.items():
+            if meanings[folded(meaning)] == 1 and folded(meaning) not in own:
+                result.setdefault(folded(meaning), word)
+        return result
 
 
 class RecordId(Spec):

@@ -16,7 +16,7 @@ Place = tuple[str | int, ...]
 _COLUMN_TYPES = {
     "date": {"date"},
     "code": {"code", "text"},
-    "codes": {"code", "text"},
+    "codes": {"code", "codes", "text"},
     "money": {"money"},
     "integer": {"integer"},
     "boolean": {"boolean"},
