@@ -27,6 +27,7 @@ columns:
   listed_on: {{type: date, title_zh: 列入}}
   removed_on: {{type: date, title_zh: 移出, nullable: true}}
   size: {{type: integer, title_zh: 人数, nullable: true}}
+  kind: {{type: code, title_zh: 类别, vocabulary: {{a: 甲}}}}
   received_on: {{type: date, title_zh: 入库}}
 checks:
 {checks}
@@ -44,7 +45,7 @@ GOOD = [
     "id: after_birth, title_zh: 成立后, not_before: [listed_on, register.listed_on]",
     "id: one_open, title_zh: 唯一, unique_active: {by: [size], open: removed_on}",
     "id: settled, title_zh: 不变, constant: [listed_on, size]",
-    "id: known, title_zh: 存在, refers_to: {column: no, table: others}",
+    "id: known, title_zh: 存在, refers_to: {column: no, table: others, when: {kind: a}}",
 ]
 
 
@@ -67,7 +68,8 @@ def test_every_kind_of_check_is_read() -> None:
         ("id: a, title_zh: x, not_before: [size, listed_on]", "'size' is not a date column"),
         ("id: a, title_zh: x, unique_active: {open: size}", "'size' is not a date column"),
         ("id: a, title_zh: x, unique_active: {open: register.listed_on}", "which is no column"),
-        ("id: a, title_zh: x, refers_to: {column: size, table: others}", "is a text"),
+        ("id: a, title_zh: x, refers_to: {column: size, table: others}", "are texts"),
+        ("id: a, title_zh: x, refers_to: {column: no, table: others, when: {size: '3'}}", "are texts"),
         ("id: a, title_zh: x, not_before: [removed_on]", "at least 2"),
         ("id: a, title_zh: x, constant: [size], severity: loud", "severity"),
     ],
@@ -102,5 +104,6 @@ def test_checks_into_other_tables_are_linted_together(tmp_path: Path) -> None:
         "CT-CONTENT-027 data_schemas/listings.yaml after_birth the register has no date column 'size'."
     ]
     assert "there is no table 'nowhere'" in faults(listings=spec(GOOD[4].replace("others", "nowhere")))[0]
+    assert "'b' is no value of kind" in faults(listings=spec(GOOD[4].replace("kind: a", "kind: b")))[0]
     composite = spec(table="others", record="{of: [uscc, listed_on]}")
     assert "have no id of one column" in faults(others=composite, listings=spec(GOOD[4]))[0]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
@@ -17,12 +18,27 @@ from credit_tier.errors import Fault
 if TYPE_CHECKING:
     from credit_tier.specs.dataset import DatasetSpec
 
-Severity = Literal["warn", "fail"]
-"""`fail`: the table cannot be right as it stands. `warn`: somebody should look."""
+
+class Severity(StrEnum):
+    """What a broken check means. `fail`: the table cannot be right as it stands. `warn`: somebody should look."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Outcome(StrEnum):
+    """What became of a check; `untested`: there was nothing to look at, which is neither good nor bad."""
+
+    PASSED = "pass"
+    WARNED = "warn"
+    FAILED = "fail"
+    UNTESTED = "untested"
+
 
 REGISTER = "register."
 """Prefix of a column of the entity table, looked up by subject."""
 
+_TEXTS = {"text", "code", "uscc"}
 _ID = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -39,6 +55,8 @@ class Reference(Spec):
 
     column: str
     table: str
+    when: dict[str, str] = Field(default_factory=dict)
+    """Asked only of records that hold these values in these text columns, for a column that refers to several tables."""
 
 
 class QualityCheck(Spec):
@@ -47,7 +65,7 @@ class QualityCheck(Spec):
     id: str
     title_zh: str
     title_en: str = ""
-    severity: Severity = "warn"
+    severity: Severity = Severity.WARN
     not_before: tuple[str, ...] | None = Field(default=None, min_length=2, max_length=2)
     """Two date columns: the first is not before the second where both are given; either may be `register.COLUMN`."""
     unique_active: UniqueActive | None = None
@@ -78,7 +96,7 @@ class QualityCheck(Spec):
         return (
             *(self.unique_active.by if self.unique_active else ()),
             *(self.constant or ()),
-            *((self.refers_to.column,) if self.refers_to else ()),
+            *((self.refers_to.column, *self.refers_to.when) if self.refers_to else ()),
         )
 
 
@@ -115,8 +133,8 @@ def require_consistent(checks: tuple[QualityCheck, ...], types: Mapping[str, str
         for name in check.dates():
             if not name.startswith(REGISTER) and types[name] != "date":
                 raise ValueError(f"check {check.id}: '{name}' is not a date column")
-        if check.refers_to is not None and types[check.refers_to.column] not in {"text", "code", "uscc"}:
-            raise ValueError(f"check {check.id}: a column that refers to a record is a text")
+        if check.refers_to is not None and any(types[name] not in _TEXTS for name in check.others()):
+            raise ValueError(f"check {check.id}: columns of refers_to are texts")
 
 
 def reference_faults(tables: Mapping[str, DatasetSpec]) -> Iterator[Fault]:
@@ -138,6 +156,12 @@ def reference_faults(tables: Mapping[str, DatasetSpec]) -> Iterator[Fault]:
                     )
             if check.refers_to is None:
                 continue
+            for column, value in check.refers_to.when.items():
+                words = spec.columns[column].vocabulary
+                if words is not None and value not in words:
+                    yield Fault(
+                        "CT-CONTENT-027", where, f"'{value}' is no value of {column}.", f"Known: {', '.join(words)}."
+                    )
             target = tables.get(check.refers_to.table)
             if target is None:
                 yield Fault(
