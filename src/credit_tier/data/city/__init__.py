@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from credit_tier.canonical import combined_digest, file_digest
-from credit_tier.data.city import tables
+from credit_tier.data.city import grades, insurance, links, lists, permits, repairs, tables
 from credit_tier.data.city.columns import Period
 from credit_tier.data.city.filings import draw_filings
 from credit_tier.data.city.hidden import truth_tables
@@ -103,7 +103,9 @@ def generate(
     listed = listings(people, filings, ledger.visits, seed=seed)
     cases = judgments(people, seed=seed, first_day=period.first, last_day=period.cutoff)
     arrears = tax_arrears(people, seed=seed, first_day=period.first - 92, last_day=period.cutoff)
-    complained = ledger.complaints
+    complained, decided = ledger.complaints, ledger.penalties
+    serious = lists.draw_serious_listings(people, decided, period, seed=seed)
+    granted = permits.draw_licences(people, decided, period, seed=seed)
     domain = domains_of(people, complained.subject, complained.department)
 
     folder = out.parent / f".tmp-{out.name}-{os.getpid()}"
@@ -115,10 +117,18 @@ def generate(
             "annual_reports": tables.annual_reports(people, filings, period),
             "inspections": inspections,
             "complaints": tables.complaints(people, complained, domain, period, seed=seed),
-            "penalties": tables.penalties(people, ledger.penalties, period),
+            "penalties": tables.penalties(people, decided, period),
             "abnormal_listings": tables.abnormal_listings(people, listed, period),
             "judgments": tables.judgments(people, cases, period),
             "tax_arrears": tables.tax_arrears(people, arrears, period),
+            "serious_listings": lists.serious_listings(people, serious, period),
+            "repair_applications": repairs.repair_applications(people, decided, listed, serious, period, seed=seed),
+            "licences": permits.licences(people, granted, period),
+            "commitments": permits.commitments(people, granted, decided, period, seed=seed),
+            "tax_grades": grades.tax_grades(people, period, seed=seed),
+            "public_credit_grades": grades.public_credit_grades(people, decided, listed, period, seed=seed),
+            "social_insurance": insurance.social_insurance(people, period, seed=seed),
+            "relations": links.relations(people, period, seed=seed),
         }
         for name, frame in frames.items():
             _write(frame, folder / "records" / f"{name}.{format}")

@@ -74,7 +74,7 @@ def listings(people: Population, filings: Filings, visits: Visits, *, seed: int)
 def judgments(people: Population, *, seed: int, first_day: int, last_day: int) -> Entries:
     """Return enforcement cases; kind 0 is plain enforcement, 1 failed to perform; closing is the situation (1 to 6)."""
     rng = stream(seed, "judgments")
-    subject, opened = _arrivals(people, 0.012 * np.exp(0.9 * people.distress), first_day, last_day, rng)
+    subject, opened = arrivals(people, 0.012 * np.exp(0.9 * people.distress), first_day, last_day, rng)
     size = len(subject)
     is_refusing = rng.random(size) < 0.28
     amount = np.round(np.exp(np.log(90_000.0) + 0.3 * np.log(people.staff[subject]) + 1.3 * rng.standard_normal(size)))
@@ -94,7 +94,7 @@ def judgments(people: Population, *, seed: int, first_day: int, last_day: int) -
 def tax_arrears(people: Population, *, seed: int, first_day: int, last_day: int) -> Entries:
     """Return notices of arrears, made public in the middle of the month after each quarter; kind is the tax."""
     rng = stream(seed, "tax arrears")
-    subject, arisen = _arrivals(people, 0.010 * np.exp(0.8 * people.distress), first_day, last_day, rng)
+    subject, arisen = arrivals(people, 0.010 * np.exp(0.8 * people.distress), first_day, last_day, rng)
     month = arisen.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     notice = ((month // 3 + 1) * 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + 14
     size = len(subject)
@@ -112,9 +112,10 @@ def tax_arrears(people: Population, *, seed: int, first_day: int, last_day: int)
     return _kept(entries, entries.opened < people.closed[subject])
 
 
-def _arrivals(
+def arrivals(
     people: Population, yearly: Reals, first_day: int, last_day: int, rng: np.random.Generator
 ) -> tuple[Index, Days]:
+    """Return enterprises and days of events that come at a yearly rate, from four months after establishment to closing."""
     start = np.maximum(people.established + 120, first_day)
     length = np.maximum(0, np.minimum(people.closed, last_day) - start)
     count = rng.poisson(yearly * length / 365.25)

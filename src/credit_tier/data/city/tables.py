@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 VISIT_KINDS = ("random", "case", "special", "daily")
 """Kind of inspection by trigger: random draw, complaint, campaign, re-inspection."""
 
+PENALTY_PREFIX = "苏罚"
+LISTING_PREFIX = "YC"
+"""Begin the numbers of penalties and of abnormal listings."""
+
 CHANNELS = ("hotline_12315", "hotline_12345", "letter", "other")
 OUTCOMES = ("upheld", "unfounded", "settled", "not_accepted")
 
@@ -176,7 +180,7 @@ def penalties(people: Population, decided: Penalties, period: Period) -> pl.Data
     # The commitment is filed with the repair platform, which reports it the next day.
     pledged = np.where(committed == NEVER, NEVER, np.maximum(committed, told) + 1)
     columns = {
-        "penalty_no": numbers("苏罚", len(row)),
+        "penalty_no": numbers(PENALTY_PREFIX, len(row)),
         "uscc": words(people.code, subject),
         "decided_on": dates(decided.decided[row]),
         "published_on": dates(decided.published[row]),
@@ -209,7 +213,7 @@ def abnormal_listings(people: Population, entries: Entries, period: Period) -> p
     row = entry_rows(entries, period)
     market = np.full(len(row), places.DEPARTMENTS.index("market_regulation"))
     columns = {
-        "listing_no": numbers("YC", len(row)),
+        "listing_no": numbers(LISTING_PREFIX, len(row)),
         "uscc": words(people.code, entries.subject[row]),
         "listed_on": dates(entries.opened[row]),
         "reason": words([str(n) for n in range(8)], entries.kind[row]),
