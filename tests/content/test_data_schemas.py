@@ -98,7 +98,9 @@ def test_official_codes_carry_their_official_names_and_no_personal_field_is_take
 ) -> None:
     """Each CF_ or XK_ alias stands beside the Chinese name of the catalogue, and no field that may hold personal data is read."""
     with CATALOG.open(encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["layout"].split("_")[0] == layout.split("_")[0]]
+        rows = [
+            row for row in csv.DictReader(stream) if row["layout"].split("_")[0] == layout.split("_", maxsplit=1)[0]
+        ]
     names = {(row["layout"], row["code"]): row["name_zh"] for row in rows}
     known = {row["code"] for row in rows}
     personal = {row["code"] for row in rows if row["may_hold_personal_data"] == "1"}

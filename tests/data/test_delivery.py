@@ -10,9 +10,11 @@ import polars as pl
 import pytest
 
 from credit_tier.content import Content
-from credit_tier.data.delivery import SourceFile, find_delivery, map_headers, read_source
+from credit_tier.data.delivery import find_delivery, prepared, read_source
+from credit_tier.data.headers import map_headers
 from credit_tier.data.ingest import ingest
 from credit_tier.data.lake import Lake
+from credit_tier.data.sources import Layout, SourceFile
 from credit_tier.errors import DataError
 from credit_tier.specs.dataset import DatasetSpec
 
@@ -35,6 +37,19 @@ BROKEN: list[tuple[str, str, Callable[[Path], object], tuple[str, ...]]] = [
     ("only a mark", "fines.csv", text("\ufeff"), ("CT-DATA-001", "is empty")),
     ("utf-16", "fines.csv", text(f"{HEADER}\n{ROW}\n", "utf-16"), ("CT-DATA-004", "UTF-8", "GB18030", "Excel")),
     ("no encoding", "fines.csv", lambda p: p.write_bytes(b"doc,\xff\xff\n"), ("CT-DATA-004", "neither")),
+    (
+        "mixed encodings",
+        "fines.csv",
+        lambda p: p.write_bytes(f"{HEADER},备注\n{ROW},".encode("gb18030") + "无违法记录\n".encode()),
+        ("CT-DATA-004", "throughout"),
+    ),
+    ("no headers", "fines.csv", text(f"{ROW}\n{ROW}\n"), ("CT-DATA-013", "schemas show fines")),
+    (
+        "gzip bomb",
+        "fines.csv.gz",
+        lambda p: p.write_bytes(gzip.compress(bytes(1 << 20), 9) * 300),
+        ("CT-DATA-006", "unpacks to far more"),
+    ),
     ("binary", "fines.csv", lambda p: p.write_bytes(b"doc\x00\n"), ("CT-DATA-004",)),
     ("ragged", "fines.csv", text(f"{HEADER}\n{ROW},more\n"), ("CT-DATA-005", "1 line(s)", "fields than the header")),
     ("cut short", "fines.csv", text(f"{HEADER}\n{ROW[:-11]}\n{ROW}\n"), ("CT-DATA-005", "1 line(s)", "header has (6)")),
@@ -56,7 +71,7 @@ BROKEN: list[tuple[str, str, Callable[[Path], object], tuple[str, ...]]] = [
         ("CT-DATA-009", "2 headers stand for fines.decided_on: decided_on, 决定日期"),
     ),
     ("wrong type", "fines.parquet", typed(decided_on=pl.lit(7)), ("CT-DATA-011", "fines.decided_on", "date", "Int32")),
-    ("wrong type", "fines.parquet", typed(kind=pl.lit(0.5)), ("CT-DATA-011", "fines.kind", "all 1 values")),
+    ("wrong type", "fines.parquet", typed(kind=pl.lit(0.5)), ("CT-DATA-011", "fines.kind", "of another type")),
 ]
 
 
@@ -94,11 +109,49 @@ def test_all_missing_columns_are_reported_at_once(fines_spec: DatasetSpec) -> No
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_encodings_and_line_ends(encoding: str, ending: str, tmp_path: Path) -> None:
+def test_encodings_and_line_ends(encoding: str, ending: str, tmp_path: Path, fines_spec: DatasetSpec) -> None:
     """UTF-8 with or without mark and GB18030 read alike, with the line ends of any system."""
     path = tmp_path / "fines.csv"
     path.write_bytes(ending.join(["文号,备注", '甲,"含,逗号"', ",", "乙,𠮷"]).encode(encoding))
-    assert read_source(SourceFile(path, "fines", "")).rows() == [("甲", "含,逗号"), ("乙", "𠮷")]
+    file = SourceFile(path, "fines", "", fines_spec)
+    assert read_source(file).rows() == [("甲", "含,逗号"), ("乙", "𠮷")]
+    assert prepared(file, tmp_path).layout == Layout(header_row=1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_titles_above_the_headers_are_passed_over(
+    encoding: str, *, packed: bool, tmp_path: Path, fines_spec: DatasetSpec
+) -> None:
+    """The line that names most columns holds the headers; which line it was is told."""
+    lines = [
+        '"某局 2024年\n处罚公示表(含种类)",,,',
+        "",
+        "填报单位:某局,,,",
+        "序号,文号,备注,备 注2",
+        "1,甲,无,",
+        "2,乙,,x",
+    ]
+    raw = "\r\n".join(lines).encode(encoding)
+    path = tmp_path / ("fines.csv.gz" if packed else "fines.csv")
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    file = prepared(SourceFile(path, "fines", "", fines_spec), tmp_path)
+    assert file.layout == Layout(header_row=4)
+    assert read_source(file).to_dict(as_series=False) == {
+        "序号": ["1", "2"],
+        "文号": ["甲", "乙"],
+        "备注": ["无", None],
+        "备 注2": [None, "x"],
+    }
+
+
+def test_repeated_headers_that_nobody_asks_for_do_no_harm(tmp_path: Path, fines_spec: DatasetSpec) -> None:
+    """Real exports repeat 附件 or leave headers empty; all of them are kept apart and reported as unused."""
+    path = tmp_path / "fines.csv"
+    path.write_text("文号,附件,,附件,\n甲,a,b,c,d\n", encoding="utf-8")
+    frame = read_source(SourceFile(path, "fines", "", fines_spec))
+    assert frame.columns == ["文号", "附件", "_unnamed_3", "附件_2", "_unnamed_5"]
+    assert frame.rows() == [("甲", "a", "b", "c", "d")]
 
 
 def test_a_file_with_headers_only_has_no_rows(first: Path, content: Content, tmp_path: Path) -> None:
@@ -110,38 +163,30 @@ def test_a_file_with_headers_only_has_no_rows(first: Path, content: Content, tmp
     assert Lake.open(tmp_path / "lake").cutoff.isoformat() == "2020-01-01"
 
 
-def test_headers_match_by_name_title_and_alias(fines_spec: DatasetSpec) -> None:
-    """Width, spaces, case and a unit in brackets do not hide a column; what is not asked for is reported."""
-    found = map_headers(
-        [" DOC ", "统一社会信用代码", "cf_jdrq", "罚款金额（元）", "种 类", "入库日期", "决定日期(元)", "电话"],
-        fines_spec,
-        where="fines.csv",
-    )
-    assert found.headers == {
-        "doc": " DOC ",
-        "uscc": "统一社会信用代码",
-        "decided_on": "cf_jdrq",
-        "amount": "罚款金额（元）",
-        "kind": "种 类",
-        "received_on": "入库日期",
-    }
-    assert found.units == {"amount": "元"}
-    assert found.unmapped == ("决定日期(元)", "电话")
-    assert found.absent == ("points", "share", "public", "note")
-
-
-def test_files_are_found_by_the_name_of_their_table(tmp_path: Path) -> None:
+def test_files_are_found_by_the_name_of_their_table(
+    tmp_path: Path, fines_spec: DatasetSpec, firms_spec: DatasetSpec
+) -> None:
     """Any words after a hyphen may follow; hidden files are passed over, folders and strangers are reported."""
-    for name in ("fines.csv", "fines-2024-01.csv.gz", "firms-a.b.parquet", "finest.csv", "fines.xlsx", ".hidden"):
+    for name in (
+        "fines.csv",
+        "fines-2024-01.csv.gz",
+        "firms-a.b.parquet",
+        "finest.csv",
+        "fines.xlsx",
+        "fines.pdf",
+        ".hidden",
+    ):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "firms.csv").mkdir()
-    delivery = find_delivery(tmp_path, {"fines", "firms"})
+    specs = {"fines": fines_spec, "firms": firms_spec}
+    delivery = find_delivery(tmp_path, specs)
     assert [(item.name, item.table) for item in delivery.files] == [
         ("fines-2024-01.csv.gz", "fines"),
         ("fines.csv", "fines"),
+        ("fines.xlsx", "fines"),
         ("firms-a.b.parquet", "firms"),
     ]
-    assert delivery.unknown == ("fines.xlsx", "finest.csv", "firms.csv")
+    assert delivery.unknown == ("fines.pdf", "finest.csv", "firms.csv")
     before = delivery.digest
     (tmp_path / "fines.csv").write_bytes(b"y")
-    assert find_delivery(tmp_path, {"fines", "firms"}).digest != before
+    assert find_delivery(tmp_path, specs).digest != before

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from credit_tier.content import Content
-from credit_tier.data.delivery import Delivery, find_delivery
+from credit_tier.data.delivery import Delivery, find_delivery, prepared_all
 from credit_tier.data.lake import (
     CODES,
     DeliveryEntry,
@@ -172,18 +173,21 @@ class _Run:
         import polars as pl
 
         spec = self.specs[table]
-        staged = stage_table(spec, self.delivery.of_table(table))
-        self.refused += staged.refused
-        if staged.files:
-            failures = self._with_lookups(spec, staged)
-            good = staged.rows.join(
-                failures.select(FILE, ROW).unique(), on=[FILE, ROW], how="anti", maintain_order="left"
-            )
-            if table == self.register:
-                self._number(good[spec.key].cast(pl.String))
-            rows = lake_rows(good, spec, self.codes, seen=[file.source.sha256 in self.seen for file in staged.files])
-            added = self._merge(spec, rows)
-            self._report(spec, staged, failures, good=good, known=rows["known_day"], added=added)
+        sources = self.delivery.of_table(table)
+        with TemporaryDirectory() as folder:
+            sources, unusable = prepared_all(sources, Path(folder))
+            staged = stage_table(spec, sources)
+            self.refused += (*unusable, *staged.refused)
+            if staged.files:
+                failures = self._with_lookups(spec, staged)
+                good = staged.rows.join(
+                    failures.select(FILE, ROW).unique(), on=[FILE, ROW], how="anti", maintain_order="left"
+                )
+                if table == self.register:
+                    self._number(good[spec.key].cast(pl.String))
+                rows = lake_rows(good, spec, self.codes, seen=[file.source.sha256 in self.seen for file in staged.files])
+                added = self._merge(spec, rows)
+                self._report(spec, staged, failures, good=good, known=rows["known_day"], added=added)
         if table == self.register and self.codes_entry is None:
             raise DataError(
                 *self.refused,

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from credit_tier.data.columns import WrongTypeError, read_column
 from credit_tier.data.contracts import failing_rows, identity
-from credit_tier.data.delivery import HeaderMap, SourceFile, map_headers, read_source
+from credit_tier.data.delivery import read_source
+from credit_tier.data.headers import HeaderMap, map_headers
+from credit_tier.data.sources import SourceFile
 from credit_tier.errors import DataError, Fault
 from credit_tier.specs.dataset import DatasetSpec
 
