@@ -28,6 +28,12 @@ def city(
         str, typer.Option("--cutoff", help="数据截止日(不含) · nothing received from this day on")
     ] = "2026-01-01",
     record_format: Annotated[RecordFormat, typer.Option("--format", help="记录格式 · format")] = RecordFormat.PARQUET,
+    dirty: Annotated[
+        float,
+        typer.Option(
+            "--dirty", help="脏数据比例,如 0.02;清单在 truth/dirty.parquet · share of spoiled rows, listed there"
+        ),
+    ] = 0.0,
     as_json: JsonFlag = False,
 ) -> None:
     """合成城市:生成部门记录与真值 · Write a synthetic city: OUT/records (delivered) and OUT/truth (hidden)."""
@@ -43,6 +49,7 @@ def city(
             first=parse_date(first, where="--first"),
             cutoff=parse_date(cutoff, where="--cutoff"),
             format=record_format.value,
+            dirty=dirty,
         )
     emit(
         summary.to_json(),
@@ -54,6 +61,7 @@ def city(
                 [[name, f"{count:,}"] for name, count in summary.rows.items()],
             ),
             f"真实违规率(月均) true rate {summary.true_rate:.2%} · 检查发现率 found at inspections {summary.found_rate:.2%}",
+            *([f"脏数据 planted faults: {summary.planted:,} → {out / 'truth' / 'dirty.parquet'}"] if dirty else []),
             f"下一步 next: credit-tier ingest {out / 'records'} LAKE",
         ],
     )

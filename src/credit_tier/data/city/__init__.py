@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from credit_tier.canonical import combined_digest, file_digest
 from credit_tier.data.city import grades, insurance, links, lists, permits, repairs, tables
 from credit_tier.data.city.columns import Period
+from credit_tier.data.city.dirt import MOST_DIRT, Dirt
 from credit_tier.data.city.filings import draw_filings
 from credit_tier.data.city.hidden import truth_tables
 from credit_tier.data.city.population import draw_population
@@ -50,6 +52,7 @@ class CitySummary:
     rows : rows by delivered table; versions of a record count each.
     true_rate : share of living enterprises in violation, mean over the months.
     found_rate : share of delivered inspections that found a problem; higher, because visits are not made at random.
+    planted : lines of `truth/dirty.parquet`; 0 unless dirt was asked for.
     digest : SHA-256 over all files.
     """
 
@@ -61,6 +64,7 @@ class CitySummary:
     rows: dict[str, int]
     true_rate: float
     found_rate: float
+    planted: int
     digest: str
 
     def to_json(self) -> dict[str, object]:
@@ -76,6 +80,7 @@ def generate(
     first: date = date(2021, 1, 1),
     cutoff: date = date(2026, 1, 1),
     format: Format = "parquet",  # noqa: A002
+    dirty: float = 0.0,
 ) -> CitySummary:
     """Write a synthetic city into a new folder and return its summary.
 
@@ -86,12 +91,13 @@ def generate(
     seed : non-negative; the same seed and size give the same bytes (with the same NumPy and Polars on the same kind of machine).
     first, cutoff : first days of months; records of events from `first` that this authority received before `cutoff`.
     format : of the delivered records; the truth is always Parquet.
+    dirty : share of the rows that are spoiled, 0 to 0.5; all values are then text, and `truth/dirty.parquet` lists what was planted.
 
     Raises
     ------
     UsageError : CT-CITY-002 arguments that make no sense, 003 the folder holds something already.
     """
-    _check(out, enterprises=enterprises, seed=seed, first=first, cutoff=cutoff)
+    _check(out, enterprises=enterprises, seed=seed, first=first, cutoff=cutoff, dirty=dirty)
     opening = add_months(first, -BURN_IN_MONTHS)
     months = (cutoff.year - opening.year) * 12 + cutoff.month - opening.month
     starts = np.array([day_number(add_months(opening, month)) for month in range(months + 1)])
@@ -108,31 +114,38 @@ def generate(
     granted = permits.draw_licences(people, decided, period, seed=seed)
     domain = domains_of(people, complained.subject, complained.department)
 
+    makers: dict[str, Callable[[], pl.DataFrame]] = {
+        "enterprises": lambda: tables.enterprises(people, period, seed=seed),
+        "annual_reports": lambda: tables.annual_reports(people, filings, period),
+        "inspections": lambda: inspections,
+        "complaints": lambda: tables.complaints(people, complained, domain, period, seed=seed),
+        "penalties": lambda: tables.penalties(people, decided, period),
+        "abnormal_listings": lambda: tables.abnormal_listings(people, listed, period),
+        "judgments": lambda: tables.judgments(people, cases, period),
+        "tax_arrears": lambda: tables.tax_arrears(people, arrears, period),
+        "serious_listings": lambda: lists.serious_listings(people, serious, period),
+        "repair_applications": lambda: repairs.repair_applications(people, decided, listed, serious, period, seed=seed),
+        "licences": lambda: permits.licences(people, granted, period),
+        "commitments": lambda: permits.commitments(people, granted, decided, period, seed=seed),
+        "tax_grades": lambda: grades.tax_grades(people, period, seed=seed),
+        "public_credit_grades": lambda: grades.public_credit_grades(people, decided, listed, period, seed=seed),
+        "social_insurance": lambda: insurance.social_insurance(people, period, seed=seed),
+        "relations": lambda: links.relations(people, period, seed=seed),
+    }
+    inspections, behind = tables.inspections(people, ledger.visits, period, seed=seed)
+    dirt = Dirt.of_shipped_contracts(dirty, enterprises=enterprises, seed=seed) if dirty else None
+
     folder = out.parent / f".tmp-{out.name}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
+    rows = {}
     try:
-        inspections, behind = tables.inspections(people, ledger.visits, period, seed=seed)
-        frames = {
-            "enterprises": tables.enterprises(people, period, seed=seed),
-            "annual_reports": tables.annual_reports(people, filings, period),
-            "inspections": inspections,
-            "complaints": tables.complaints(people, complained, domain, period, seed=seed),
-            "penalties": tables.penalties(people, decided, period),
-            "abnormal_listings": tables.abnormal_listings(people, listed, period),
-            "judgments": tables.judgments(people, cases, period),
-            "tax_arrears": tables.tax_arrears(people, arrears, period),
-            "serious_listings": lists.serious_listings(people, serious, period),
-            "repair_applications": repairs.repair_applications(people, decided, listed, serious, period, seed=seed),
-            "licences": permits.licences(people, granted, period),
-            "commitments": permits.commitments(people, granted, decided, period, seed=seed),
-            "tax_grades": grades.tax_grades(people, period, seed=seed),
-            "public_credit_grades": grades.public_credit_grades(people, decided, listed, period, seed=seed),
-            "social_insurance": insurance.social_insurance(people, period, seed=seed),
-            "relations": links.relations(people, period, seed=seed),
-        }
-        for name, frame in frames.items():
+        for name, make in makers.items():
+            frame = make() if dirt is None else dirt.soil(name, make())
+            rows[name] = frame.height
             _write(frame, folder / "records" / f"{name}.{format}")
         hidden = {"inspections": behind, **truth_tables(people, ledger, opening=opening, burn_in=BURN_IN_MONTHS)}
+        if dirt is not None:
+            hidden["dirty"] = dirt.planted()
         for name, frame in hidden.items():
             _write(frame, folder / "truth" / f"{name}.parquet")
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -150,14 +163,15 @@ def generate(
         first=first.isoformat(),
         cutoff=cutoff.isoformat(),
         format=format,
-        rows={name: frame.height for name, frame in frames.items()},
+        rows=rows,
         true_rate=float(np.mean(ledger.in_violation[lived] / np.maximum(1, ledger.alive[lived]))),
         found_rate=float(found.sum()) / max(1, found.len()),
+        planted=0 if dirt is None else dirt.planted().height,
         digest=digest,
     )
 
 
-def _check(out: Path, *, enterprises: int, seed: int, first: date, cutoff: date) -> None:
+def _check(out: Path, *, enterprises: int, seed: int, first: date, cutoff: date, dirty: float) -> None:
     faults = []
     if not 50 <= enterprises <= MOST_ENTERPRISES:
         faults.append(
@@ -167,6 +181,8 @@ def _check(out: Path, *, enterprises: int, seed: int, first: date, cutoff: date)
         )
     if seed < 0:
         faults.append(Fault("CT-CITY-002", "seed", "the seed is negative.", "Choose 0 or more."))
+    if not 0 <= dirty <= MOST_DIRT:
+        faults.append(Fault("CT-CITY-002", "dirty", "the share of spoiled rows is 0 to 0.5.", "For example 0.02."))
     if first.day != 1 or cutoff.day != 1:
         faults.append(
             Fault("CT-CITY-002", "first, cutoff", "these are not first days of months.", "For example 2021-01-01.")
