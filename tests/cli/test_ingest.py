@@ -148,3 +148,22 @@ def test_contracts_are_listed_and_explained(home: Path) -> None:
         "s": "小",
         "l": "大",
     }
+
+
+def test_the_mapping_of_headers_is_told(home: Path) -> None:
+    """Which header became which column, on which line it stood and what was guessed, for people and for programs."""
+    lines = ["名录表,,,", "*社会信用代码:,规 模,入库日期,电话", f"{code(5)},小,2024-02-01,13900000000"]
+    (home / "delivery/firms.csv").write_text("\n".join(lines) + "\n", encoding="gb18030")
+    done = run(home, "ingest", "delivery", "lake")
+    assert done.returncode == 0, done.stderr
+    assert "列对应 columns: firms.csv → firms · 第 2 行 line 2" in done.stdout
+    for words in (("*社会信用代码:", "uscc", "推测 guessed"), ("规 模", "size", "名称 title")):
+        assert any(all(word in line for word in words) for line in done.stdout.splitlines())
+    file = json.loads(run(home, "ingest", "delivery", "lake", "--json").stdout)["tables"][0]["files"][0]
+    assert (file["header_row"], file["sheet"], file["unmapped_columns"]) == (2, None, ["电话"])
+    assert [(item["column"], item["header"], item["how"]) for item in file["columns"]] == [
+        ("uscc", "*社会信用代码:", "guessed"),
+        ("size", "规 模", "title"),
+        ("received_on", "入库日期", "title"),
+    ]
+    assert "139000" not in done.stdout + done.stderr

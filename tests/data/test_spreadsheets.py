@@ -63,6 +63,10 @@ def test_a_workbook_goes_into_the_lake(first: Path, content: Content, tmp_path: 
     workbook(first / "fines-某局.xlsx", {"公示": rows, "说明": [["填报说明"], ["种类"]]}, merge="A1:G1")
     report = ingest(tmp_path / "lake", first, content)
     assert (report.refused, report.clean) == ((), True)
+    (file,) = report.tables[1].files
+    assert (file.name, file.sheet, file.header_row) == ("fines-某局.xlsx", "公示", 3)
+    units = {column.column: (column.unit, column.unit_from) for column in file.columns if column.unit}
+    assert units == {"amount": ("元", "header")}
     table = Lake.open(tmp_path / "lake").frame("fines").collect().to_native().sort("event_day")
     assert table["doc"].to_list() == ["F0", "1001", "F2"]
     assert table["amount"].to_list() == [1_500_050, 30, None]

@@ -10,7 +10,7 @@ import typer
 from credit_tier.cli.shell import ContentOption, JsonFlag, Steps, emit, table
 
 if TYPE_CHECKING:
-    from credit_tier.data.report import IngestReport
+    from credit_tier.data.report import FileReport, IngestReport
     from credit_tier.specs.dataset import Column
 
 app = typer.Typer(help="数据 · deliveries, lake and contracts", no_args_is_help=True)
@@ -92,6 +92,7 @@ def _report_lines(report: IngestReport) -> list[str]:
         lines += ["", "拒收的文件 refused files", *(str(fault) for fault in report.refused)]
     for item in report.tables:
         for file in item.files:
+            lines += _mapping_lines(item.table, file)
             if file.unmapped_columns:
                 lines.append(f"未用的列 unused columns: {file.name}: {', '.join(file.unmapped_columns)}")
             if file.absent_columns:
@@ -102,6 +103,27 @@ def _report_lines(report: IngestReport) -> list[str]:
         lines.append(f"不属于任何表 files of no table: {', '.join(report.unknown_files)}")
     lines.append(f"摘要 digest {report.lake_digest}" + ("" if report.changed else "(未变 unchanged)"))
     return lines
+
+
+def _mapping_lines(name: str, file: FileReport) -> list[str]:
+    """Return which header became which column, unless all headers are the columns' own names."""
+    if all(column.how == "name" for column in file.columns):
+        return []
+    how = {"name": "列名 name", "alias": "别名 alias", "title": "名称 title", "guessed": "推测 guessed"}
+    unit_from = {"header": "表头 header", "contract": "契约默认 contract's default"}
+    place = f"第 {file.header_row} 行 line {file.header_row}" if file.header_row else ""
+    sheet = f"工作表 sheet {file.sheet}" if file.sheet else ""
+    rows = [
+        [
+            column.header,
+            column.column,
+            how[column.how],
+            f"{column.unit}({unit_from[column.unit_from]})" if column.unit and column.unit_from else "",
+        ]
+        for column in file.columns
+    ]
+    title = " · ".join(part for part in (f"列对应 columns: {file.name} → {name}", sheet, place) if part)
+    return ["", *table(title, ["表头 header", "列 column", "依据 by", "单位 unit"], rows)]
 
 
 @lake_app.command("show")

@@ -25,7 +25,7 @@ from credit_tier.data.lake import (
     TableEntry,
     schema_digest,
 )
-from credit_tier.data.report import FileReport, IngestReport, TableReport
+from credit_tier.data.report import IngestReport, TableReport, file_report
 from credit_tier.data.staging import FILE, ROW, Staged, original_rows, stage_table
 from credit_tier.data.versions import SEEN, merge_versions
 from credit_tier.data.writer import LakeWriter
@@ -297,7 +297,7 @@ class _Run:
             TableReport(
                 table=spec.table,
                 files=tuple(
-                    FileReport(file.source.name, file.rows, file.headers.unmapped, file.headers.absent)
+                    file_report(file.source, file.headers, file.rows)
                     for file in staged.files
                 ),
                 rows_read=sum(file.rows for file in staged.files),

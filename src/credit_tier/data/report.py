@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Literal
 
+from credit_tier.data.headers import HeaderMap, Match
+from credit_tier.data.sources import SourceFile
 from credit_tier.errors import Fault
 
 ADVICE: Mapping[str, tuple[str, str]] = {
@@ -46,6 +49,23 @@ ADVICE: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
+class ColumnReport:
+    """Which header carries a column of the contract, and what was assumed in reading it.
+
+    Attributes
+    ----------
+    how : name, alias or title if the header is known; guessed if something was read past in it.
+    unit : of an amount, `unit_from` says whether the header or the contract gives it; None for other types.
+    """
+
+    column: str
+    header: str
+    how: Match
+    unit: str | None = None
+    unit_from: Literal["header", "contract"] | None = None
+
+
+@dataclass(frozen=True)
 class FileReport:
     """One file that was read."""
 
@@ -55,6 +75,37 @@ class FileReport:
     """Headers that no column of the contract asks for; their values were left out."""
     absent_columns: tuple[str, ...]
     """Optional columns that the file does not have; they are null."""
+    columns: tuple[ColumnReport, ...] = ()
+    """Columns of the contract that the file has, in the contract's order."""
+    header_row: int | None = None
+    """Number of the line that holds the headers, from 1; None where headers are no line."""
+    sheet: str | None = None
+    """Sheet of a workbook."""
+
+
+def file_report(source: SourceFile, headers: HeaderMap, rows: int) -> FileReport:
+    """Return what is told about a file that was read."""
+
+    def column_report(name: str) -> ColumnReport:
+        unit = headers.units.get(name)
+        declared = source.spec.columns[name].unit if source.spec.columns[name].type == "money" else None
+        return ColumnReport(
+            column=name,
+            header=headers.headers[name],
+            how=headers.how[name],
+            unit=unit or declared,
+            unit_from="header" if unit else "contract" if declared else None,
+        )
+
+    return FileReport(
+        name=source.name,
+        rows=rows,
+        unmapped_columns=headers.unmapped,
+        absent_columns=headers.absent,
+        columns=tuple(column_report(name) for name in headers.headers),
+        header_row=source.layout.header_row,
+        sheet=source.layout.sheet,
+    )
 
 
 @dataclass(frozen=True)
