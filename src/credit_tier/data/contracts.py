@@ -150,11 +150,20 @@ def identity(spec: DatasetSpec) -> tuple[str, ...]:
     return (*names, known) if known is not None and known not in names else names
 
 
-def table_rules(spec: DatasetSpec) -> Iterator[TableRule]:
-    """Yield the rules that look at several columns or rows."""
+def row_rules(spec: DatasetSpec) -> Iterator[TableRule]:
+    """Yield the rules that look at several columns of one row."""
     event, known = spec.event_on, spec.known_at.column
     if event is not None and known is not None and event != known:
         yield TableRule(f"{spec.table}.{event}.after_known", (event, known), lambda rows: rows[event] <= rows[known])
+
+
+def table_rules(spec: DatasetSpec) -> Iterator[TableRule]:
+    """Yield the rules that look at several columns or rows."""
+    yield from row_rules(spec)
+    yield _one_version_per_identity(spec)
+
+
+def _one_version_per_identity(spec: DatasetSpec) -> TableRule:
     names = identity(spec)
 
     def distinct(rows: pl.DataFrame) -> pl.Series:
@@ -165,14 +174,27 @@ def table_rules(spec: DatasetSpec) -> Iterator[TableRule]:
         repeated = keys.is_duplicated()
         return ~(repeated & given) if given is not None else ~repeated
 
-    yield TableRule(f"{spec.table}.record_id.duplicate", names, distinct)
+    return TableRule(f"{spec.table}.record_id.duplicate", names, distinct)
 
 
-def schema(spec: DatasetSpec) -> pandera.polars.DataFrameSchema:
+def conflicts(rows: pl.DataFrame, spec: DatasetSpec) -> tuple[str, pl.Series]:
+    """Return the id of the rule that one version of a record stands once, and per row whether it breaks it."""
+    rule = _one_version_per_identity(spec)
+    return rule.name, ~rule.holds(rows).fill_null(True)
+
+
+def schema(
+    spec: DatasetSpec, *, across_rows: bool = True, sound_keys: pl.Series | None = None
+) -> pandera.polars.DataFrameSchema:
     """Return the contract as a pandera schema for Polars frames whose columns were read by `columns`.
 
     Columns are named as in the contract; dates are Date, money is Int64 fen.
     Validate a DataFrame, not a LazyFrame: on the latter pandera looks at names and types only, unless told otherwise.
+
+    Parameters
+    ----------
+    across_rows : whether rows are compared with one another; not for a part of a table.
+    sound_keys : per row of the one frame to be validated, whether its key is known to have passed its check character.
     """
     import pandera.polars as pa
     import polars as pl
@@ -185,9 +207,13 @@ def schema(spec: DatasetSpec) -> pandera.polars.DataFrameSchema:
         "boolean": pl.Boolean,
     }
 
+    check_of_key = f"{spec.table}.{spec.key}.check_digit"
+
     def on_column(rule: ColumnRule) -> object:
         def check(data: pa.PolarsData) -> pl.LazyFrame:
             values = data.lazyframe.select(data.key).collect().to_series()
+            if sound_keys is not None and rule.name == check_of_key:
+                values = values.set(sound_keys, None)
             return rule.holds(values).fill_null(True).set(values.is_null(), True).to_frame().lazy()
 
         return pa.Check(check, name=rule.name)
@@ -209,7 +235,7 @@ def schema(spec: DatasetSpec) -> pandera.polars.DataFrameSchema:
             )
             for name, column in spec.columns.items()
         },
-        checks=[on_table(rule) for rule in table_rules(spec)],
+        checks=[on_table(rule) for rule in (table_rules(spec) if across_rows else row_rules(spec))],
         name=spec.table,
         title=spec.title_zh,
         strict=True,
@@ -271,8 +297,12 @@ def pandas_schema(spec: DatasetSpec) -> pandera.pandas.DataFrameSchema:
     )
 
 
-def failing_rows(table: pl.DataFrame, spec: DatasetSpec) -> pl.DataFrame:
+def failing_rows(
+    table: pl.DataFrame, spec: DatasetSpec, *, across_rows: bool = True, sound_keys: pl.Series | None = None
+) -> pl.DataFrame:
     """Return which rows break which rule: columns row (UInt32, position in the table) and rule (String), sorted.
+
+    Parameters as of `schema`: `across_rows=False` for a part of a table, `sound_keys` for keys that were checked before.
 
     Raises
     ------
@@ -282,7 +312,7 @@ def failing_rows(table: pl.DataFrame, spec: DatasetSpec) -> pl.DataFrame:
     import polars as pl
 
     try:
-        schema(spec).validate(table, lazy=True)
+        schema(spec, across_rows=across_rows, sound_keys=sound_keys).validate(table, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases = error.failure_cases.select("index", "column", "check")
     else:

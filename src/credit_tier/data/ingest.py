@@ -7,14 +7,15 @@ Rows that fail go to quarantine with their original values and the ids of the ru
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from credit_tier.content import Content
+from credit_tier.data.batches import Spill
 from credit_tier.data.delivery import Delivery, find_delivery, prepared_all
 from credit_tier.data.lake import (
     CODES,
@@ -25,9 +26,12 @@ from credit_tier.data.lake import (
     TableEntry,
     schema_digest,
 )
+from credit_tier.data.parts import Incoming, arranged, merge_parts
+from credit_tier.data.recognition import outcome_of, recognised
+from credit_tier.data.register import Register
 from credit_tier.data.report import IngestReport, TableReport, file_report
-from credit_tier.data.staging import FILE, ROW, Staged, original_rows, stage_table
-from credit_tier.data.versions import SEEN, merge_versions
+from credit_tier.data.staging import FILE, NUMBER, ROW, Staged, original_rows, stage_table
+from credit_tier.data.versions import SEEN
 from credit_tier.data.writer import LakeWriter
 from credit_tier.errors import ContentError, DataError, Fault, LakeError
 from credit_tier.specs.dataset import DatasetSpec
@@ -94,10 +98,14 @@ def ingest(
     with LakeWriter(Path(lake_path)) as writer:
         old = writer.manifest
         _check_contracts(old, specs)
-        run = _Run(writer, specs, delivery, received_on)
-        for table in sorted(specs, key=lambda name: (name != run.register, name)):
-            run.take(table)
-        manifest = run.manifest()
+        known = None if old is None else recognised(old, delivery, specs, received_on=received_on)
+        if old is not None and known is not None:
+            tables, refused, manifest = known, [], old
+        else:
+            run = _Run(writer, specs, delivery, received_on)
+            for table in sorted(specs, key=lambda name: (name != run.register, name)):
+                run.take(table)
+            tables, refused, manifest = tuple(run.reports), run.refused, run.manifest()
         changed = manifest != old
         if changed:
             writer.commit(manifest)
@@ -106,8 +114,8 @@ def ingest(
             delivery_digest=delivery.digest,
             lake_digest=manifest.digest(),
             changed=changed,
-            tables=tuple(run.reports),
-            refused=tuple(run.refused),
+            tables=tables,
+            refused=tuple(refused),
             unknown_files=delivery.unknown,
         )
 
@@ -162,32 +170,22 @@ class _Run:
         self.tables = dict(old.tables) if old else {}
         self.seen = {item.sha256 for entry in old.deliveries for item in entry.sources} if old else set()
         self.codes_entry = old.codes if old else None
-        self.codes = (
-            pl.read_parquet(self.writer.path / old.codes.name)
-            if old
-            else pl.DataFrame(schema={"enterprise_no": pl.Int32, "code": pl.String})
-        )
+        self.codes = Register(pl.read_parquet(self.writer.path / old.codes.name)) if old else Register.empty()
 
     def take(self, table: str) -> None:
         """Take the files of one table, if the delivery has any."""
-        import polars as pl
-
         spec = self.specs[table]
         sources = self.delivery.of_table(table)
-        with TemporaryDirectory() as folder:
-            sources, unusable = prepared_all(sources, Path(folder))
-            staged = stage_table(spec, sources)
-            self.refused += (*unusable, *staged.refused)
-            if staged.files:
-                failures = self._with_lookups(spec, staged)
-                good = staged.rows.join(
-                    failures.select(FILE, ROW).unique(), on=[FILE, ROW], how="anti", maintain_order="left"
-                )
-                if table == self.register:
-                    self._number(good[spec.key].cast(pl.String))
-                rows = lake_rows(good, spec, self.codes, seen=[file.source.sha256 in self.seen for file in staged.files])
-                added = self._merge(spec, rows)
-                self._report(spec, staged, failures, good=good, known=rows["known_day"], added=added)
+        if sources:
+            with self.writer.scratch() as folder:
+                spill = Spill(folder)
+                sources, unusable = prepared_all(sources, folder)
+                self.refused += unusable
+                numbers = None if table == self.register else self.codes.numbers_of
+                staged = stage_table(spec, sources, spill, numbers=numbers, received_on=self.received_on)
+                self.refused += staged.refused
+                if staged.files:
+                    self._take_staged(spec, staged, spill)
         if table == self.register and self.codes_entry is None:
             raise DataError(
                 *self.refused,
@@ -199,75 +197,61 @@ class _Run:
                 ),
             )
 
-    def _with_lookups(self, spec: DatasetSpec, staged: Staged) -> pl.DataFrame:
-        """Return the failures with those added that need the lake: unknown subjects, and days after the delivery."""
+    def _take_staged(self, spec: DatasetSpec, staged: Staged, spill: Spill) -> None:
         import polars as pl
 
-        failures = [staged.failures]
-        at = staged.rows.select(FILE, ROW)
-        if spec.table != self.register:
-            rule = f"{spec.table}.{spec.key}"
-            told = staged.failures.filter(pl.col("rule").str.starts_with(f"{rule}."))
-            known = staged.rows[spec.key].cast(pl.String).is_in(self.codes["code"].implode())
-            unknown = at.filter(~known.fill_null(False)).join(told, on=[FILE, ROW], how="anti")
-            failures.append(unknown.with_columns(pl.lit(f"{rule}.not_in_register").alias("rule")))
-        column = spec.known_at.column
-        if self.received_on is not None and column is not None:
-            late = staged.rows[column] > self.received_on
-            name = f"{spec.table}.{column}.known_after_delivery"
-            failures.append(at.filter(late.fill_null(False)).with_columns(pl.lit(name).alias("rule")))
-        return pl.concat(failures)
+        if spec.table == self.register:
+            known = self.codes
+            self.codes = known.with_codes(
+                pl.concat([rows[spec.key].unique().cast(pl.String) for rows in staged.good()])
+            )
+            if self.codes is not known:
+                self.codes_entry = self.writer.put_part(CODES, self.codes.codes)
+        seen = [file.source.sha256 in self.seen for file in staged.files]
+        accepted: Counter[int] = Counter()
+        days: list[int] = []
 
-    def _number(self, codes: pl.Series) -> None:
-        """Give numbers to codes that are new, in order of the code; numbers given earlier never change."""
-        import polars as pl
+        def in_lake_columns(rows: pl.DataFrame) -> pl.DataFrame:
+            result = lake_rows(rows, spec, self.codes, seen=seen)
+            accepted.update(dict(rows.group_by(FILE).len().iter_rows()))
+            days.extend(day for day in (result["known_day"].min(), result["known_day"].max()) if isinstance(day, int))
+            return result
 
-        new = codes.unique().to_frame("code").join(self.codes, on="code", how="anti").sort("code")
-        if not new.height:
-            return
-        first = self.codes.height
-        numbers = pl.int_range(first, first + new.height, dtype=pl.Int32, eager=True)
-        self.codes = pl.concat([self.codes, new.select(numbers.alias("enterprise_no"), "code")])
-        self.codes_entry = self.writer.put_part(CODES, self.codes)
+        empty = lake_rows(staged.batches[0].load().clear(), spec, self.codes, seen=seen)
+        incoming = arranged(map(in_lake_columns, staged.good()), spill, per_part=ENTERPRISES_PER_PART, empty=empty)
+        for batch in staged.batches:
+            batch.discard()
+        added = self._merge(spec, incoming)
+        self._report(spec, staged, accepted=accepted, days=days, added=added)
 
-    def _merge(self, spec: DatasetSpec, rows: pl.DataFrame) -> int:
+    def _merge(self, spec: DatasetSpec, incoming: Incoming) -> int:
         """Merge rows into their table and return how many were added."""
-        import polars as pl
-
         old = self.tables.get(spec.table)
-        existing = None if old is None else pl.read_parquet([self.writer.path / item.name for item in old.files])
-        merged = merge_versions(existing, rows)
-        files = old.files if old is not None and not merged.added else self._write(spec.table, merged.table)
-        last = merged.table["known_day"].max()
+        merged = merge_parts(self.writer, spec, old.files if old else (), incoming, per_part=ENTERPRISES_PER_PART)
+        cutoffs = [] if old is None or old.cutoff is None else [old.cutoff]
+        if merged.last_known_day is not None:
+            cutoffs.append(date_of(merged.last_known_day))
         self.tables[spec.table] = TableEntry(
             contract=spec,
             schema_digest=schema_digest(spec),
-            rows=merged.table.height,
-            cutoff=date_of(last) if isinstance(last, int) else None,
-            files=files,
+            rows=sum(item.rows for item in merged.files),
+            cutoff=max(cutoffs, default=None),
+            files=merged.files,
         )
         return merged.added
-
-    def _write(self, table: str, rows: pl.DataFrame) -> tuple[FileEntry, ...]:
-        if not rows.height:
-            return (self.writer.put_part(table, rows),)
-        ranges = rows["enterprise_no"] // ENTERPRISES_PER_PART
-        starts = [*ranges.rle().struct.field("len").cum_sum().to_list()]
-        bounds = zip([0, *starts[:-1]], starts, strict=True)
-        return tuple(self.writer.put_part(table, rows.slice(start, stop - start)) for start, stop in bounds)
 
     def _report(
         self,
         spec: DatasetSpec,
         staged: Staged,
-        failures: pl.DataFrame,
         *,
-        good: pl.DataFrame,
-        known: pl.Series,
+        accepted: Mapping[int, int],
+        days: Sequence[int],
         added: int,
     ) -> None:
         import polars as pl
 
+        failures = staged.failures
         bad = (
             failures.group_by(FILE, ROW)
             .agg(pl.col("rule").unique().sort().str.join(" ").alias("_rules"))
@@ -278,7 +262,7 @@ class _Run:
             entry = self.writer.put_quarantine(spec.table, self.delivery.digest, _quarantined(staged, bad))
             self.quarantine.append(entry)
         rejected = dict(bad.group_by(FILE).len().iter_rows())
-        accepted = dict(good.group_by(FILE).len().iter_rows())
+        total = sum(accepted.values())
         for number, file in enumerate(staged.files):
             self.sources.append(
                 SourceEntry(
@@ -291,8 +275,6 @@ class _Run:
                     duplicates=file.duplicates,
                 )
             )
-        days = [known.min(), known.max()]
-        first, last = (date_of(day) if isinstance(day, int) else None for day in days)
         self.reports.append(
             TableReport(
                 table=spec.table,
@@ -301,15 +283,15 @@ class _Run:
                     for file in staged.files
                 ),
                 rows_read=sum(file.rows for file in staged.files),
-                accepted=good.height,
+                accepted=total,
                 added=added,
-                unchanged=good.height - added,
+                unchanged=total - added,
                 duplicates=sum(file.duplicates for file in staged.files),
                 quarantined=bad.height,
                 rules=dict(sorted(failures.unique().group_by("rule").len().iter_rows())),
                 quarantine_file=entry.name if entry else None,
-                known_first=first,
-                known_last=last,
+                known_first=date_of(min(days)) if days else None,
+                known_last=date_of(max(days)) if days else None,
             )
         )
 
@@ -324,17 +306,20 @@ class _Run:
         )
         new = Manifest(
             register_table=self.register,
-            enterprises=self.codes.height,
+            enterprises=self.codes.size,
             codes=self.codes_entry,
             tables=dict(sorted(self.tables.items())),
             deliveries=log,
         )
-        if new == old and entry in log:
+        if new == old and any(entry == past.model_copy(update={"outcome": None}) for past in log):
             return new
+        if not self.refused:
+            outcome = outcome_of(self.specs, self.codes_entry, self.reports, received_on=self.received_on)
+            entry = entry.model_copy(update={"outcome": outcome})
         return new.model_copy(update={"deliveries": (*log, entry)})
 
 
-def lake_rows(rows: pl.DataFrame, spec: DatasetSpec, codes: pl.DataFrame, *, seen: Sequence[bool]) -> pl.DataFrame:
+def lake_rows(rows: pl.DataFrame, spec: DatasetSpec, codes: Register, *, seen: Sequence[bool]) -> pl.DataFrame:
     """Return staged rows in the columns of the lake, without `superseded_day`, with `_seen` by file number.
 
     Dates become day numbers, the key becomes enterprise_no, the record id its text or the digest of its columns.
@@ -350,19 +335,18 @@ def lake_rows(rows: pl.DataFrame, spec: DatasetSpec, codes: pl.DataFrame, *, see
         else pl.col(spec.known_at.column or "") + pl.lit(spec.known_at.delay_days, pl.Int32)
     )
     event = pl.lit(None, pl.Int32) if spec.event_on is None else pl.col(spec.event_on)
-    files = pl.DataFrame({FILE: range(len(seen)), SEEN: seen}, schema={FILE: pl.UInt16, SEEN: pl.Boolean})
-    return (
-        days.with_columns(_record_ids(days, spec).alias("record_id"), pl.col(spec.key).cast(pl.String).alias("code"))
-        .join(codes, on="code", how="left", maintain_order="left")
-        .join(files, on=FILE, how="left", maintain_order="left")
-        .select(
-            "enterprise_no",
-            "record_id",
-            event.alias("event_day"),
-            known.alias("known_day"),
-            *(name for name in spec.columns if name != spec.key),
-            SEEN,
-        )
+    number = rows[NUMBER] if NUMBER in rows.columns else codes.numbers_of(rows[spec.key].cast(pl.String))
+    return days.with_columns(
+        number.alias("enterprise_no"),
+        _record_ids(days, spec).alias("record_id"),
+        pl.Series(SEEN, seen).gather(rows[FILE]),
+    ).select(
+        "enterprise_no",
+        "record_id",
+        event.alias("event_day"),
+        known.alias("known_day"),
+        *(name for name in spec.columns if name != spec.key),
+        SEEN,
     )
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from credit_tier.canonical import combined_digest, digest_of, file_digest
 from credit_tier.content import Spec
@@ -69,12 +69,25 @@ class SourceEntry(Spec):
     duplicates: int = Field(ge=0)
 
 
+class Outcome(Spec):
+    """What a delivery came to, so that the same one, under the same conditions, is recognised and not read again."""
+
+    conditions: str = Sha256
+    """Digest of all that the verdict on a row depends on besides the row."""
+    needs_register: bool
+    """Whether a row was rejected because the register lacks its subject, so that a larger register gives another outcome."""
+    tables: tuple[JsonValue, ...]
+    """Reports of the tables, in the form of the program that wrote them."""
+
+
 class DeliveryEntry(Spec):
     """One delivery that was taken in; there is no wall-clock time in it."""
 
     digest: str = Sha256
     sources: tuple[SourceEntry, ...]
     quarantine: tuple[FileEntry, ...] = ()
+    outcome: Outcome | None = None
+    """Null if a file was refused: such a delivery is always read again."""
 
 
 class Manifest(Spec):

@@ -1,17 +1,19 @@
 """Staging: the files of one table, read, typed, freed of identical duplicates and checked against the contract.
 
-Nothing is written here, and nothing is known here of the lake.
+Rows pass through in batches and wait on disk; what has to be known of all rows at once is one 64-bit hash per row.
+Nothing is written to the lake here; of the lake only the numbers of its subjects are known, through a look-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
+from credit_tier.data.batches import ROWS_PER_BATCH, Spill, Spilled, batches
 from credit_tier.data.columns import WrongTypeError, read_column
-from credit_tier.data.contracts import failing_rows, identity
-from credit_tier.data.delivery import read_source
+from credit_tier.data.contracts import conflicts, failing_rows, identity
 from credit_tier.data.headers import HeaderMap, map_headers
 from credit_tier.data.sources import SourceFile
 from credit_tier.errors import DataError, Fault
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 FILE, ROW = "_file", "_row"
 """Origin of a row: number of its file within the table's files, and of its data row in the file, from 1."""
+
+NUMBER = "_number"
+"""Number that the look-up of subjects gave; a register has none before it is complete."""
+
+ROWS_COMPARED = 4 * ROWS_PER_BATCH
+"""About how many rows that may repeat one another are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,64 +48,144 @@ class Staged:
 
     Attributes
     ----------
-    rows : columns of the contract with the types of `columns`, and `_file`, `_row`; identical duplicates are gone.
-    failures : columns `_file`, `_row`, `rule`; a row may fail several rules.
+    batches : frames put aside, in order of file and row: columns of the contract with the types of `columns`,
+        and `_file`, `_row`, and `_number` if there was a look-up.
+    dropped : columns `_file`, `_row` of rows that repeat an earlier row in every column.
+    failures : columns `_file`, `_row`, `rule`; a row may fail several rules; dropped rows are not judged.
     files : the files that were read, in order of their numbers.
     refused : what is wrong with the files that were not.
     """
 
-    rows: pl.DataFrame
+    batches: tuple[Spilled, ...]
+    dropped: pl.DataFrame
     failures: pl.DataFrame
     files: tuple[StagedFile, ...]
     refused: tuple[Fault, ...]
 
+    def good(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows that are neither dropped nor fail a rule, batch by batch."""
+        import polars as pl
 
-def stage_table(spec: DatasetSpec, sources: Sequence[SourceFile]) -> Staged:
-    """Return the rows of one table's files and the rules that rows break; files that cannot be used are refused whole."""
+        gone = pl.concat([self.dropped, self.failures.select(FILE, ROW)])
+        for batch in self.batches:
+            rows = batch.load()
+            yield rows.join(gone, on=[FILE, ROW], how="anti", maintain_order="left") if gone.height else rows
+
+
+@dataclass(frozen=True)
+class _FileRead:
+    """One file on its way: its batches, the hashes of their rows' identities, and what broke."""
+
+    headers: HeaderMap
+    rows: int
+    batches: list[Spilled]
+    hashes: list[pl.Series]
+    failures: list[pl.DataFrame]
+
+
+def stage_table(
+    spec: DatasetSpec,
+    sources: Sequence[SourceFile],
+    spill: Spill,
+    *,
+    numbers: Callable[[pl.Series], pl.Series] | None = None,
+    received_on: date | None = None,
+) -> Staged:
+    """Return the rows of one table's files and the rules that rows break; files that cannot be used are refused whole.
+
+    Parameters
+    ----------
+    numbers : tells the number of each code of a subject, null if the register does not hold it; None for the register itself.
+        A code that the register holds was checked there; only the others are checked here.
+    received_on : day the delivery arrived; rows known later fail.
+    """
     import polars as pl
 
-    read: list[tuple[SourceFile, HeaderMap]] = []
-    tables: list[pl.DataFrame] = []
-    failures: list[pl.DataFrame] = []
+    read: list[tuple[SourceFile, _FileRead]] = []
     refused: list[Fault] = []
     for source in sources:
         try:
-            raw = read_source(source)
-            headers = map_headers(raw.columns, spec, where=source.name)
-            typed, failed = _typed(raw, spec, headers, number=len(read), where=source.name)
+            taken = _read_file(spec, source, spill, len(read), numbers=numbers, received_on=received_on)
         except DataError as error:
             refused += error.faults
             continue
-        read.append((source, headers))
-        tables.append(typed)
-        failures.append(failed)
-    if not tables:
-        return Staged(pl.DataFrame(), _no_failures(), (), tuple(refused))
-    rows = pl.concat(tables)
-    read_rows = [table.height for table in tables]
-    del tables
-    rows, dropped = _without_identical(rows, spec)
-    unreadable = pl.concat(failures).join(rows.select(FILE, ROW), on=[FILE, ROW], how="semi")
-    broken = _broken(rows, spec, unreadable)
+        read.append((source, taken))
+    waiting = [batch for _, taken in read for batch in taken.batches]
+    hashes = [series for _, taken in read for series in taken.hashes]
+    dropped, in_conflict = _compared(waiting, hashes, spec)
+    failures = pl.concat([_no_failures(), *(frame for _, taken in read for frame in taken.failures), in_conflict])
+    if dropped.height:
+        failures = failures.join(dropped, on=[FILE, ROW], how="anti")
+    copies = dict(dropped.group_by(FILE).len().iter_rows())
     return Staged(
-        rows,
-        pl.concat([unreadable, broken]),
+        tuple(waiting),
+        dropped,
+        failures,
         tuple(
-            StagedFile(source, headers, read_rows[number], dropped.get(number, 0))
-            for number, (source, headers) in enumerate(read)
+            StagedFile(source, taken.headers, taken.rows, copies.get(number, 0))
+            for number, (source, taken) in enumerate(read)
         ),
         tuple(refused),
     )
 
 
-def original_rows(source: SourceFile, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of a file as they were delivered, all values as text; `rows` has `_row` and columns to keep beside them."""
+def _read_file(
+    spec: DatasetSpec,
+    source: SourceFile,
+    spill: Spill,
+    number: int,
+    *,
+    numbers: Callable[[pl.Series], pl.Series] | None,
+    received_on: date | None,
+) -> _FileRead:
+    """Read, type and check one file; rows are compared with one another later.
+
+    Raises
+    ------
+    DataError if the file cannot be used; what was put aside of it is deleted.
+    """
     import polars as pl
 
-    raw = read_source(source)
-    wanted = raw[(rows["_row"] - 1).to_list()]
-    texts = wanted.select(_as_text(name, dtype) for name, dtype in wanted.schema.items())
-    return pl.concat([rows, texts], how="horizontal")
+    rows = 0
+    headers: HeaderMap | None = None
+    waiting: list[Spilled] = []
+    hashes: list[pl.Series] = []
+    failures: list[pl.DataFrame] = []
+    try:
+        for raw in batches(source):
+            headers = headers or map_headers(raw.columns, spec, where=source.name)
+            typed, unreadable = _typed(raw, spec, headers, number=number, after=rows, where=source.name)
+            del raw
+            known = None
+            if numbers is not None:
+                number_of = numbers(typed[spec.key].cast(pl.String)).alias(NUMBER)
+                known = number_of.is_not_null()
+            failures += [unreadable, *_broken(typed, spec, unreadable, known=known, received_on=received_on)]
+            hashes.append(typed.select(identity(spec)).hash_rows())
+            rows += typed.height
+            waiting.append(spill.put(typed if numbers is None else typed.with_columns(number_of)))
+    except DataError:
+        for batch in waiting:
+            batch.discard()
+        raise
+    if headers is None:
+        raise AssertionError("a file gives at least one batch")
+    return _FileRead(headers, rows, waiting, hashes, failures)
+
+
+def original_rows(source: SourceFile, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of a file as they were delivered, all values as text; `rows` has `_row`, ascending, and columns to keep beside them."""
+    import polars as pl
+
+    parts = []
+    start = 0
+    for raw in batches(source):
+        mine = rows.filter(pl.col(ROW).is_between(start + 1, start + raw.height))
+        if mine.height:
+            wanted = raw[(mine[ROW] - (start + 1)).to_list()]
+            parts.append(wanted.select(_as_text(name, dtype) for name, dtype in wanted.schema.items()))
+        start += raw.height
+    return pl.concat([rows, pl.concat(parts)], how="horizontal")
 
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -113,7 +201,7 @@ def _no_failures() -> pl.DataFrame:
 
 
 def _typed(
-    raw: pl.DataFrame, spec: DatasetSpec, headers: HeaderMap, *, number: int, where: str
+    raw: pl.DataFrame, spec: DatasetSpec, headers: HeaderMap, *, number: int, after: int, where: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
@@ -132,7 +220,7 @@ def _typed(
                 Fault(
                     "CT-DATA-011",
                     where,
-                    f"{spec.table}.{name} should be of type {column.type}, and all {raw.height} values are of another type ({source.dtype}).",
+                    f"{spec.table}.{name} should be of type {column.type}, and the file's values are of another type ({source.dtype}).",
                     "Deliver the column as text or in the right type.",
                 )
             )
@@ -141,7 +229,7 @@ def _typed(
         for rule, mask in read.failures.items():
             at = mask.arg_true()
             failures.append(
-                pl.DataFrame({ROW: at + 1}).select(
+                pl.DataFrame({ROW: at + (after + 1)}).select(
                     pl.lit(number, pl.UInt16).alias(FILE),
                     pl.col(ROW).cast(pl.UInt32),
                     pl.lit(f"{spec.table}.{name}.{rule}").alias("rule"),
@@ -153,35 +241,63 @@ def _typed(
         pl.lit(number, pl.UInt16).repeat_by(raw.height).explode().cast(pl.UInt16).alias(FILE)
         if raw.height
         else pl.Series(FILE, [], dtype=pl.UInt16),
-        pl.int_range(1, raw.height + 1, dtype=pl.UInt32).alias(ROW),
+        pl.int_range(after + 1, after + raw.height + 1, dtype=pl.UInt32).alias(ROW),
     )
     return pl.DataFrame(columns).hstack(origin), pl.concat(failures)
 
 
-def _without_identical(rows: pl.DataFrame, spec: DatasetSpec) -> tuple[pl.DataFrame, dict[int, int]]:
-    """Drop rows that repeat another row in every column; return the rest and how many went, by file number."""
+def _broken(
+    rows: pl.DataFrame,
+    spec: DatasetSpec,
+    unreadable: pl.DataFrame,
+    *,
+    known: pl.Series | None,
+    received_on: date | None,
+) -> Iterator[pl.DataFrame]:
+    """Yield the rules that single rows break; a value that could not be read is not called missing as well."""
     import polars as pl
 
-    names = list(spec.columns)
-    candidate = rows.select(identity(spec)).is_duplicated()
-    if not candidate.any():
-        return rows, {}
-    positions = rows.select(names).with_row_index("_at").filter(candidate)
-    kept = positions.unique(subset=names, keep="first", maintain_order=True)
-    dropped = positions.join(kept.select("_at"), on="_at", how="anti")["_at"]
-    if not len(dropped):
-        return rows, {}
-    counts = rows[FILE].gather(dropped).value_counts()
-    keep = pl.Series([True]).new_from_index(0, rows.height).scatter(dropped, False)
-    return rows.filter(keep), dict(zip(counts[FILE].to_list(), counts["count"].to_list(), strict=True))
-
-
-def _broken(rows: pl.DataFrame, spec: DatasetSpec, unreadable: pl.DataFrame) -> pl.DataFrame:
-    """Return the rules of the contract that rows break; a value that could not be read is not called missing as well."""
-    import polars as pl
-
-    found = failing_rows(rows.select(list(spec.columns)), spec)
-    at = rows.select(FILE, ROW)[found["row"].to_list()] if found.height else rows.select(FILE, ROW).clear()
-    failures = at.with_columns(found["rule"])
+    at = rows.select(FILE, ROW)
+    found = failing_rows(rows.select(list(spec.columns)), spec, across_rows=False, sound_keys=known)
+    failures = at[found["row"].to_list()].with_columns(found["rule"]) if found.height else _no_failures()
     told = unreadable.with_columns(pl.col("rule").str.replace(r"\.[a-z_]+$", ".missing"))
-    return failures.join(told, on=[FILE, ROW, "rule"], how="anti")
+    failures = failures.join(told, on=[FILE, ROW, "rule"], how="anti")
+    yield failures
+    if known is not None and not known.all():
+        rule = f"{spec.table}.{spec.key}"
+        of_key = pl.concat([unreadable, failures]).filter(pl.col("rule").str.starts_with(f"{rule}."))
+        unknown = at.filter(~known).join(of_key, on=[FILE, ROW], how="anti")
+        yield unknown.with_columns(pl.lit(f"{rule}.not_in_register").alias("rule"))
+    column = spec.known_at.column
+    if received_on is not None and column is not None:
+        late = (rows[column] > received_on).fill_null(False)
+        yield at.filter(late).with_columns(pl.lit(f"{spec.table}.{column}.known_after_delivery").alias("rule"))
+
+
+def _compared(
+    waiting: Sequence[Spilled], hashes: Sequence[pl.Series], spec: DatasetSpec
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that repeat an earlier one, and the failures of those that contradict one another.
+
+    Equal identities have equal hashes, so only rows whose hash occurs twice are compared, value by value.
+    """
+    import polars as pl
+
+    dropped = [_no_failures().select(FILE, ROW)]
+    failures = [_no_failures()]
+    ordered = pl.concat([pl.Series(dtype=pl.UInt64), *hashes]).sort()
+    twice = ordered.filter(ordered == ordered.shift(1)).unique()
+    del ordered
+    masks = [series.is_in(twice.implode()) for series in hashes] if len(twice) else []
+    buckets = -(-sum(int(mask.sum()) for mask in masks) // ROWS_COMPARED)
+    for bucket in range(buckets):
+        chosen = [mask & (series % buckets == bucket) for mask, series in zip(masks, hashes, strict=True)]
+        rows = pl.concat(
+            [batch.load().filter(mask) for batch, mask in zip(waiting, chosen, strict=True) if mask.any()]
+            or [waiting[0].load().clear()]
+        )
+        kept = rows.unique(subset=list(spec.columns), keep="first", maintain_order=True)
+        dropped.append(rows.select(FILE, ROW).join(kept.select(FILE, ROW), on=[FILE, ROW], how="anti"))
+        rule, contradicting = conflicts(kept.select(list(spec.columns)), spec)
+        failures.append(kept.select(FILE, ROW).filter(contradicting).with_columns(pl.lit(rule).alias("rule")))
+    return pl.concat(dropped), pl.concat(failures)

@@ -45,35 +45,50 @@ def merge_versions(existing: pl.DataFrame | None, incoming: pl.DataFrame) -> Mer
     import polars as pl
 
     content = [name for name in incoming.columns if name != SEEN]
-    fresh = incoming
-    untouched: pl.DataFrame | None = None
-    pool = incoming.select(*content, pl.lit(2, pl.Int8).alias("_rank"))
-    if existing is not None:
-        ids = incoming.select("record_id").unique()
-        touched = existing.join(ids, on="record_id", how="semi", maintain_order="left")
-        untouched = existing.join(ids, on="record_id", how="anti", maintain_order="left")
-        again = incoming.filter(SEEN)
-        if again.height:
-            again = again.join(touched.select(content), on=content, how="anti", nulls_equal=True)
-        fresh = pl.concat([incoming.filter(~pl.col(SEEN)), again])
+    if existing is None:
+        fresh, untouched, touched = incoming, None, incoming.clear()
+        pool = fresh.select(*content, pl.lit(2, pl.Int8).alias("_rank"))
+    else:
+        fresh = incoming.filter(~_already_there(existing, incoming, content))
+        if not fresh.height:
+            return Merged(existing, 0, incoming.height)
+        hit = existing["record_id"].is_in(fresh["record_id"].unique().implode())
+        untouched, touched = existing.filter(~hit), existing.filter(hit)
         pool = pl.concat(
             [
                 touched.select(*content, (pl.col("superseded_day") > pl.col("known_day")).cast(pl.Int8).alias("_rank")),
                 fresh.select(*content, pl.lit(2, pl.Int8).alias("_rank")),
             ]
-        ).sort("record_id", "known_day", "_rank", maintain_order=True)
-        pool = pool.filter(~((pl.col("_rank") == 2) & _equals_previous(content)))
+        )
     merged = _superseded(pool).select(_ordered(content))
-    added = pool.filter(pl.col("_rank") == 2).height
-    parts = [merged] if untouched is None else [untouched.select(merged.columns), merged]
-    table = pl.concat(parts).sort(SORTED_BY, maintain_order=True, nulls_last=False)
-    return Merged(table, added, incoming.height - added)
+    table = merged.sort(SORTED_BY, maintain_order=True) if untouched is None else in_order(untouched, merged)
+    return Merged(table, fresh.height, incoming.height - fresh.height)
 
 
-def _equals_previous(content: Sequence[str]) -> pl.Expr:
+def in_order(table: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Return a sorted table with more rows in their places; only subjects that have new rows are sorted by all columns."""
     import polars as pl
 
-    return pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in content)
+    moving = table["enterprise_no"].is_in(more["enterprise_no"].unique().implode())
+    mixed = pl.concat([table.filter(moving), more.select(table.columns)]).sort(SORTED_BY, maintain_order=True)
+    return pl.concat([table.filter(~moving), mixed]).sort("enterprise_no", maintain_order=True)
+
+
+def _already_there(existing: pl.DataFrame, incoming: pl.DataFrame, content: Sequence[str]) -> pl.Series:
+    """Return per incoming row whether it is no news: equal to a version that counts.
+
+    Versions are found by a hash of the whole row; then every value is compared, a column at a time.
+    """
+    import polars as pl
+
+    at = pl.DataFrame({"hash": existing.select(content).hash_rows()}).with_row_index("there")
+    pairs = pl.DataFrame({"hash": incoming.select(content).hash_rows()}).with_row_index("here").join(at, on="hash")
+    here, there = pairs["here"], pairs["there"]
+    last = existing["superseded_day"] > existing["known_day"]
+    equal = incoming[SEEN].gather(here) | last.gather(there)
+    for name in content:
+        equal &= incoming[name].gather(here).eq_missing(existing[name].gather(there))
+    return pl.Series([False]).new_from_index(0, incoming.height).scatter(here.filter(equal), True)
 
 
 def _superseded(pool: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 LOCK = ".lock"
+SCRATCH = ".tmp-scratch"
 ROWS_PER_GROUP = 250_000
 
 _OURS = re.compile(r"^(\.tmp-.*|part-[0-9a-f]{64}\.parquet)$")
@@ -68,8 +72,19 @@ class LakeWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._lock is not None:
+            shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
             os.close(self._lock)
             self._lock = None
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder for what has to wait on disk; it is deleted at the end."""
+        home = self.path / SCRATCH
+        home.mkdir()
+        try:
+            yield home
+        finally:
+            shutil.rmtree(home)
 
     def _no_lake(self) -> LakeError:
         return LakeError.of(
@@ -81,7 +96,7 @@ class LakeWriter:
 
     def put_part(self, folder: str, frame: pl.DataFrame) -> FileEntry:
         """Write one part named by its content and return its entry; the same rows give the same bytes."""
-        return self._put(folder, frame, lambda digest: f"part-{digest}.parquet")
+        return self._put(folder, frame.rechunk(), lambda digest: f"part-{digest}.parquet")
 
     def put_quarantine(self, table: str, delivery: str, frame: pl.DataFrame) -> FileEntry:
         """Write the rejected rows of one table of one delivery and return the entry of the file."""
@@ -118,6 +133,8 @@ class LakeWriter:
         named = {item.name for item in self.manifest.files()} if self.manifest else set()
         for item in sorted(self.path.glob(f".tmp-{MANIFEST}-*")):
             item.unlink()
+        if (self.path / SCRATCH).exists():
+            shutil.rmtree(self.path / SCRATCH)
         for home in sorted(item for item in self.path.iterdir() if item.is_dir()):
             ours = _OUR_QUARANTINE if home.name == QUARANTINE else _OURS
             for item in sorted(home.iterdir()):
@@ -133,7 +150,7 @@ if TYPE_CHECKING:
 
 def _leftover(item: Path) -> bool:
     """Return whether a first run that died before its commit may have left this behind."""
-    if item.name == LOCK or item.name.startswith(f".tmp-{MANIFEST}-"):
+    if item.name in {LOCK, SCRATCH} or item.name.startswith(f".tmp-{MANIFEST}-"):
         return True
     if not item.is_dir():
         return False
