@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from credit_tier.cli import city, content, data, demo, draw, features, model, repair, rules, validate
+from credit_tier.cli import city, content, data, demo, draw, features, model, repair, rules, schemas_export, validate
 from credit_tier.cli.shell import debug, fail, remark
 from credit_tier.errors import CreditTierError
 
@@ -41,6 +41,7 @@ app.command("city")(city.city)
 app.command("ingest")(data.ingest)
 app.command("validate")(validate.validate)
 app.add_typer(data.lake_app, name="lake")
+data.schemas_app.command("export")(schemas_export.export)
 app.add_typer(data.schemas_app, name="schemas")
 app.add_typer(features.app, name="features")
 app.command("train")(model.train)
