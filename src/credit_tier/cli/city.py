@@ -18,6 +18,13 @@ class RecordFormat(StrEnum):
     CSV = "csv"
 
 
+class RecordStyle(StrEnum):
+    """How the delivered records are written."""
+
+    CONTRACTS = "contracts"
+    EXPORTS = "exports"
+
+
 def city(
     out: Annotated[Path, typer.Argument(help="新文件夹 · a folder that does not exist yet")],
     *,
@@ -27,7 +34,13 @@ def city(
     cutoff: Annotated[
         str, typer.Option("--cutoff", help="数据截止日(不含) · nothing received from this day on")
     ] = "2026-01-01",
-    record_format: Annotated[RecordFormat, typer.Option("--format", help="记录格式 · format")] = RecordFormat.PARQUET,
+    record_format: Annotated[
+        RecordFormat | None, typer.Option("--format", help="记录格式(默认 parquet)· format of the records")
+    ] = None,
+    style: Annotated[
+        RecordStyle,
+        typer.Option("--as", help="exports:部门导出样式(GB18030、官方表头、中文取值)· as departments export them"),
+    ] = RecordStyle.CONTRACTS,
     dirty: Annotated[
         float,
         typer.Option(
@@ -48,7 +61,8 @@ def city(
             seed=seed,
             first=parse_date(first, where="--first"),
             cutoff=parse_date(cutoff, where="--cutoff"),
-            format=record_format.value,
+            format=record_format.value if record_format else None,
+            style=style.value,
             dirty=dirty,
         )
     emit(

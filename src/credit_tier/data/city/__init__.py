@@ -7,6 +7,7 @@ Nobody and nothing in it is real: the credit codes lie in a division that does n
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable
@@ -18,15 +19,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from credit_tier.canonical import combined_digest, file_digest
+from credit_tier.content import Content
 from credit_tier.data.city import grades, insurance, links, lists, permits, repairs, tables
 from credit_tier.data.city.columns import Period
 from credit_tier.data.city.dirt import MOST_DIRT, Dirt
+from credit_tier.data.city.exports import ENCODING, export_text
 from credit_tier.data.city.filings import draw_filings
 from credit_tier.data.city.hidden import truth_tables
 from credit_tier.data.city.population import draw_population
 from credit_tier.data.city.registers import judgments, listings, tax_arrears
 from credit_tier.data.city.supervision import domains_of
 from credit_tier.data.city.world import simulate
+from credit_tier.data.ingest import load_specs
 from credit_tier.errors import Fault, UsageError
 from credit_tier.files import sync_folder
 from credit_tier.temporal import add_months, day_number
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 Format = Literal["parquet", "csv"]
+Style = Literal["contracts", "exports"]
+
+OFFICE = "苏州市公共信用信息中心(合成数据)"
+"""Who sends the exports."""
 
 BURN_IN_MONTHS = 12
 """Months simulated before the first delivered day, so that the regulator starts with a memory."""
@@ -61,6 +69,7 @@ class CitySummary:
     first: str
     cutoff: str
     format: Format
+    style: Style
     rows: dict[str, int]
     true_rate: float
     found_rate: float
@@ -79,7 +88,8 @@ def generate(
     seed: int,
     first: date = date(2021, 1, 1),
     cutoff: date = date(2026, 1, 1),
-    format: Format = "parquet",  # noqa: A002
+    format: Format | None = None,  # noqa: A002
+    style: Style = "contracts",
     dirty: float = 0.0,
 ) -> CitySummary:
     """Write a synthetic city into a new folder and return its summary.
@@ -90,7 +100,8 @@ def generate(
     enterprises : how many exist at some time in the period, 50 to ten million.
     seed : non-negative; the same seed and size give the same bytes (with the same NumPy and Polars on the same kind of machine).
     first, cutoff : first days of months; records of events from `first` that this authority received before `cutoff`.
-    format : of the delivered records; the truth is always Parquet.
+    format : of the delivered records, if not given Parquet, or CSV for exports; the truth is always Parquet.
+    style : `contracts` names columns as `data_schemas` do; `exports` writes what departments export, see :mod:`.exports`.
     dirty : share of the rows that are spoiled, 0 to 0.5; all values are then text, and `truth/dirty.parquet` lists what was planted.
 
     Raises
@@ -98,6 +109,10 @@ def generate(
     UsageError : CT-CITY-002 arguments that make no sense, 003 the folder holds something already.
     """
     _check(out, enterprises=enterprises, seed=seed, first=first, cutoff=cutoff, dirty=dirty)
+    if style == "exports" and format == "parquet":
+        raise UsageError.of(
+            "CT-CITY-002", where="format", what="departments export CSV, not Parquet.", advice="Leave the format out."
+        )
     opening = add_months(first, -BURN_IN_MONTHS)
     months = (cutoff.year - opening.year) * 12 + cutoff.month - opening.month
     starts = np.array([day_number(add_months(opening, month)) for month in range(months + 1)])
@@ -133,7 +148,9 @@ def generate(
         "relations": lambda: links.relations(people, period, seed=seed),
     }
     inspections, behind = tables.inspections(people, ledger.visits, period, seed=seed)
-    dirt = Dirt.of_shipped_contracts(dirty, enterprises=enterprises, seed=seed) if dirty else None
+    specs = load_specs(Content.resolve()) if dirty or style == "exports" else {}
+    dirt = Dirt(specs, share=dirty, enterprises=enterprises, seed=seed) if dirty else None
+    written = format or ("csv" if style == "exports" else "parquet")
 
     folder = out.parent / f".tmp-{out.name}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -142,7 +159,11 @@ def generate(
         for name, make in makers.items():
             frame = make() if dirt is None else dirt.soil(name, make())
             rows[name] = frame.height
-            _write(frame, folder / "records" / f"{name}.{format}")
+            path = folder / "records" / f"{name}.{written}"
+            if style == "exports":
+                _put(path, export_text(frame, specs[name], office=OFFICE).encode(ENCODING))
+            else:
+                _write(frame, path)
         hidden = {"inspections": behind, **truth_tables(people, ledger, opening=opening, burn_in=BURN_IN_MONTHS)}
         if dirt is not None:
             hidden["dirty"] = dirt.planted()
@@ -162,7 +183,8 @@ def generate(
         seed=seed,
         first=first.isoformat(),
         cutoff=cutoff.isoformat(),
-        format=format,
+        format=written,
+        style=style,
         rows=rows,
         true_rate=float(np.mean(ledger.in_violation[lived] / np.maximum(1, ledger.alive[lived]))),
         found_rate=float(found.sum()) / max(1, found.len()),
@@ -203,11 +225,17 @@ def _check(out: Path, *, enterprises: int, seed: int, first: date, cutoff: date,
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
+    buffer = io.BytesIO()
+    if path.suffix == ".csv":
+        frame.write_csv(buffer)
+    else:
+        frame.write_parquet(buffer, compression="zstd", statistics=True)
+    _put(path, buffer.getbuffer())
+
+
+def _put(path: Path, content: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        if path.suffix == ".csv":
-            frame.write_csv(file)
-        else:
-            frame.write_parquet(file, compression="zstd", statistics=True)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from credit_tier.content import Content
 from credit_tier.data.city.chance import Index, stream
 from credit_tier.data.city.codes import credit_codes
-from credit_tier.data.ingest import load_specs
 from credit_tier.specs.dataset import Column, DatasetSpec
 from credit_tier.types import USCC_ALPHABET
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_DIRT: Final = 0.5
 STRANGERS: Final = 1000
-"""How many different codes of nobody are used."""
+"""How many different valid codes of nobody in the register are used."""
 
 ABSENT_WORD: Final = "未列入代码表"
 _NEXT_LETTER: Final = dict(zip(USCC_ALPHABET, USCC_ALPHABET[1:] + USCC_ALPHABET[0], strict=True))
@@ -56,24 +54,19 @@ class Dirt:
 
     Parameters
     ----------
+    specs : the contracts whose rules are broken.
     share : of each table's rows, 0 to `MOST_DIRT`; somewhat fewer where a fault falls on an empty value.
-    strangers : valid credit codes of nobody in the register.
+    enterprises, seed : those of the city.
     """
 
-    def __init__(self, specs: Mapping[str, DatasetSpec], *, share: float, seed: int, strangers: pl.Series) -> None:
+    def __init__(self, specs: Mapping[str, DatasetSpec], *, share: float, enterprises: int, seed: int) -> None:
+        import polars as pl
+
         self._specs = specs
         self._share = share
         self._seed = seed
-        self._strangers = strangers
+        self._strangers = pl.Series(credit_codes(enterprises + STRANGERS, seed=seed)[enterprises:])
         self._planted: list[pl.DataFrame] = []
-
-    @classmethod
-    def of_shipped_contracts(cls, share: float, *, enterprises: int, seed: int) -> Dirt:
-        """Return dirt that breaks the rules of the contracts in force, in a city of so many enterprises."""
-        import polars as pl
-
-        strangers = credit_codes(enterprises + STRANGERS, seed=seed)[enterprises:]
-        return cls(load_specs(Content.resolve()), share=share, seed=seed, strangers=pl.Series(strangers))
 
     def soil(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a table with all values as text and some rows spoiled; copies of rows are appended at the end."""
