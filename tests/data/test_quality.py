@@ -296,6 +296,14 @@ def test_quarantine_is_counted_by_rule_and_compared_with_the_delivery_before(bui
     assert (table.quarantined, dict(table.quarantine)) == (2, {rule: 2})
 
 
+def test_a_delivery_of_which_nothing_can_be_used_fails(build: Build, sound: list[Row]) -> None:
+    """One bad row among good ones warns; nothing but bad rows means that something changed at the sender."""
+    bad = ("L7", code(0), "2020-13-01", "a", None, "2020-03-05")
+    found = validate(build(sound, [bad]))
+    assert statuses(found)["listings.contract"] == "fail"
+    assert statuses(found)["listings.listed_on.impossible_date"] == "warn"
+
+
 def test_a_new_check_can_be_asked_of_an_old_lake(tmp_path: Path, build: Build, sound: list[Row]) -> None:
     """Contracts given beside the lake replace those it was taken in under; one that reads other columns is refused."""
     lake = build(sound)
@@ -334,7 +342,7 @@ versions = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=versions, asked=days)
 def test_counts_agree_with_a_slow_count(
     rows: list[tuple[int, int, date, str | None, date | None, date]], asked: date

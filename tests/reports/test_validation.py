@@ -154,7 +154,7 @@ def test_the_page_says_what_to_do_first_and_counts_every_rule() -> None:
     row = re.search(r"<tr><td>warns</td>.*?</tr>", html)
     assert row is not None
     assert re.findall(r"<td[^>]*>([^<]*)</td>", row.group())[3:] == [
-        "9", "7", "2", "提示 warn", "1 / 9", "↑ 变差 worse", "⚠ 提示 warn",
+        "9", "7", "2", "提示 warn", "1 / 9 ↑ 变差 worse", "⚠ 提示 warn",
     ]  # fmt: skip
     assert "credit-tier validate my lake --as-of 2026-04-01 --report report.html" in html
     assert "没有需要处理的规则" in render(page(validation(GOOD), lake="lake"))

@@ -98,6 +98,8 @@ def _lines(found: Validation, report: str | None) -> list[str]:
     if rows:
         columns = ["结果 outcome", "规则 rule", "未通过/检验 failed/tested", "趋势 trend", "含义 meaning"]
         result += ["", *table("待处理 open points", columns, rows)]
-        result += sorted({f"→ {item.words.advice_zh} {item.words.advice_en}" for item in broken(found)})
+        result += sorted(
+            {f"→ {item.words.title_zh}:{item.words.advice_zh} {item.words.advice_en}" for item in broken(found)}
+        )
     result += ["", *verdict(found), f"摘要 digest {found.lake_digest}"]
     return result if report is None else [*result, f"→ {report}"]

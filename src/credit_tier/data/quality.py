@@ -234,17 +234,21 @@ def _rules(lake: Lake, spec: DatasetSpec, table: TableResult, as_of: date) -> It
 
 
 def _delivery_rules(table: TableResult) -> Iterator[RuleResult]:
-    """Yield how the last delivery met the contract as a whole, then each rule that it or the one before broke."""
+    """Yield how the last delivery met the contract as a whole, then each rule that it or the one before broke.
+
+    Rows set aside warn; a delivery of which no row could be used fails.
+    """
     last, before = table.delivered, table.delivered_before
     if last is None:
         return
 
-    def result(rule: str, words: Words, failed: int, earlier: int) -> RuleResult:
+    def result(rule: str, words: Words, failed: int, earlier: int, severity: Severity = Severity.WARN) -> RuleResult:
         then = None if before is None else Count(before.rows, earlier)
-        return RuleResult(rule, table.table, "delivery", "row", Severity.WARN, Count(last.rows, failed), then, words)
+        return RuleResult(rule, table.table, "delivery", "row", severity, Count(last.rows, failed), then, words)
 
     earlier = 0 if before is None else before.quarantined
-    yield result(f"{table.table}.contract", rule_words("contract"), last.quarantined, earlier)
+    nothing_left = Severity.WARN if last.accepted else Severity.FAIL
+    yield result(f"{table.table}.contract", rule_words("contract"), last.quarantined, earlier, nothing_left)
     broken_before = {} if before is None else before.rules
     for rule in sorted({*last.rules, *broken_before}):
         yield result(rule, delivery_words(rule), last.rules.get(rule, 0), broken_before.get(rule, 0))

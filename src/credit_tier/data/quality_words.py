@@ -83,4 +83,4 @@ def delivery_words(rule: str) -> Words:
     '日期无法识别'
     """
     title_zh, _, advice_en = advice_of(rule).partition(" · ")
-    return Words(title_zh, "", "见隔离区文件,更正后重新送达。", advice_en)
+    return Words(title_zh, "", "见隔离区文件,更正后重新送达。", advice_en[:1].upper() + advice_en[1:] + ".")

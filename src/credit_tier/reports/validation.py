@@ -18,10 +18,10 @@ OUTCOMES: Mapping[Outcome, str] = {
 }
 SEVERITIES: Mapping[Severity, str] = {Severity.WARN: "提示 warn", Severity.FAIL: "不合格 fail"}
 UNITS: Mapping[str, str] = {
-    "row": "送达的行 rows delivered",
-    "version": "可见版本 visible versions",
-    "record": "多版本记录 records with several versions",
-    "group": "主体与取值 subjects with values",
+    "row": "行 row",
+    "version": "版本 version",
+    "record": "记录 record",
+    "group": "组 group",
     "table": "表 table",
 }
 TRENDS: Mapping[str | None, str] = {
@@ -182,7 +182,6 @@ def _rules(found: Validation) -> Section:
         "未通过 failed",
         "级别 severity",
         "此前 before",
-        "趋势 trend",
         "结果 outcome",
     ]
     blocks = [
@@ -199,9 +198,9 @@ def _rules(found: Validation) -> Section:
         "逐表逐条",
         "Table by table, rule by rule",
         blocks,
-        "“送达的行”看该表最近一次送达,此前为上一次送达;其余看截止时点可见的版本,此前为对比日可见的版本。",
-        "Rows delivered: the table's last delivery against the one before. All else: the versions visible at as_of against those "
-        "visible at the date of comparison.",
+        "行:最近一次送达的行,此前为上一次送达。版本:截止时点可见的版本;记录:其中有多个版本的记录;组:主体与取值的组合;此前为对比日。",
+        "Row: of the table's last delivery, before: of the one before it. Version: visible at as_of; record: one with several versions; "
+        "group: subject and values; before: at the date of comparison.",
     )
 
 
@@ -214,10 +213,15 @@ def _rule_row(item: RuleResult) -> list[str]:
         f"{item.count.tested - item.count.failed:,}",
         f"{item.count.failed:,}",
         SEVERITIES[item.severity],
-        "—" if item.before is None else f"{item.before.failed:,} / {item.before.tested:,}",
-        TRENDS[item.trend],
+        _before(item),
         OUTCOMES[item.outcome],
     ]
+
+
+def _before(item: RuleResult) -> str:
+    if item.before is None:
+        return TRENDS[None]
+    return f"{item.before.failed:,} / {item.before.tested:,} {TRENDS[item.trend]}"
 
 
 def _freshness(found: Validation) -> Section:
