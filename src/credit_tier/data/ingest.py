@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from credit_tier.content import Content
 from credit_tier.data.batches import Spill
-from credit_tier.data.delivery import Delivery, find_delivery, prepared_all
+from credit_tier.data.databases import Database
+from credit_tier.data.delivery import Delivery, opened, prepared_all
 from credit_tier.data.lake import (
     CODES,
     DeliveryEntry,
@@ -77,16 +78,17 @@ def load_specs(content: Content) -> dict[str, DatasetSpec]:
 
 
 def ingest(
-    lake_path: Path | str, source_folder: Path | str, content: Content, *, received_on: date | None = None
+    lake_path: Path | str, source: Path | str | Database, content: Content, *, received_on: date | None = None
 ) -> IngestReport:
     """Take a delivery into a lake and return what became of every file and row.
 
     Parameters
     ----------
     lake_path : folder of the lake; made if it does not exist.
-    source_folder : folder of the delivery, with files named after their tables.
+    source : folder of the delivery, with files named after their tables, or a database with tables or views named so.
     content : the content rooms whose `data_schemas` are the contracts.
-    received_on : day the delivery arrived; rows that claim to have been known later are rejected.
+    received_on : day the delivery arrived; rows that claim to have been known later are rejected, and files without
+        the column that says when a record became known were known on this day.
 
     Raises
     ------
@@ -94,8 +96,7 @@ def ingest(
     LakeError : CT-LAKE-005 another process writes, 007 a contract changed its meaning, 008 the folder is no lake.
     """
     specs = load_specs(content)
-    delivery = find_delivery(Path(source_folder), specs)
-    with LakeWriter(Path(lake_path)) as writer:
+    with opened(source, specs) as delivery, LakeWriter(Path(lake_path)) as writer:
         old = writer.manifest
         _check_contracts(old, specs)
         known = None if old is None else recognised(old, delivery, specs, received_on=received_on)
@@ -279,8 +280,7 @@ class _Run:
             TableReport(
                 table=spec.table,
                 files=tuple(
-                    file_report(file.source, file.headers, file.rows)
-                    for file in staged.files
+                    file_report(file.source, file.headers, file.rows, file.day_numbers) for file in staged.files
                 ),
                 rows_read=sum(file.rows for file in staged.files),
                 accepted=total,
@@ -374,7 +374,8 @@ def _record_ids(rows: pl.DataFrame, spec: DatasetSpec) -> pl.Series:
         )
     ).to_series()
     sha256 = hashlib.sha256
-    return pl.Series([sha256(text.encode()).hexdigest()[:RECORD_ID_DIGITS] for text in texts], dtype=pl.String)
+    digests = pl.Series([sha256(text).digest() for text in texts.cast(pl.Binary).to_list()], dtype=pl.Binary)
+    return digests.bin.encode("hex").str.head(RECORD_ID_DIGITS)
 
 
 def _quarantined(staged: Staged, bad: pl.DataFrame) -> pl.DataFrame:
