@@ -238,7 +238,7 @@ def test_two_hundred_kills_at_random_moments(
         chance = int.from_bytes(hashlib.sha256(f"kill {number}".encode()).digest()[:8]) / 2**64
         process = start()
         try:
-            process.wait(timeout=chance * 1.1 * duration)
+            process.wait(timeout=chance * 1.3 * duration)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             assert process.wait(timeout=60) in {-signal.SIGKILL, 0}
@@ -251,4 +251,4 @@ def test_two_hundred_kills_at_random_moments(
     print(
         f"killed at {len(outcomes)} moments of {duration:.2f} s: {outcomes.count(before)} old, {outcomes.count(after)} new"
     )
-    assert set(outcomes) == {before, after}
+    assert outcomes.count(before) > 50
