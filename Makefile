@@ -51,8 +51,8 @@ beijing: $(READY)  ## the real Beijing inspections, DATA=folder
 lock:  ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
 
-system-deps:  ## Debian packages that some tests use; none yet
-	@true
+system-deps:  ## Debian packages that some tests use: a PostgreSQL server (as root)
+	@command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends postgresql; }
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

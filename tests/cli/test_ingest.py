@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -167,3 +168,19 @@ def test_the_mapping_of_headers_is_told(home: Path) -> None:
         ("received_on", "入库日期", "title"),
     ]
     assert "139000" not in done.stdout + done.stderr
+
+
+def test_a_database_is_taken_in_by_its_address(home: Path) -> None:
+    """A URL in place of the folder, and a name for a table; options that need a URL say so."""
+    with sqlite3.connect(home / "city.db") as connection:
+        connection.execute("CREATE TABLE 主体 (社会信用代码 TEXT, 电话 TEXT)")
+        connection.executemany("INSERT INTO 主体 VALUES (?, '139')", [(code(n),) for n in range(3)])
+    url = f"sqlite:///{home / 'city.db'}"
+    done = run(home, "ingest", url, "lake", "--table", "firms=主体", "--received-on", "2024-03-01", "--json")
+    assert done.returncode == 0, done.stderr
+    (table,) = json.loads(done.stdout)["tables"]
+    assert (table["accepted"], table["files"][0]["name"], table["known_last"]) == (3, "主体 (SQL)", "2024-03-01")
+    for arguments in (("delivery", "lake", "--schema", "s"), (url, "lake", "--table", "firms")):
+        wrong = run(home, "ingest", *arguments)
+        assert wrong.returncode == 2
+        assert "CT-DATA-024" in wrong.stderr

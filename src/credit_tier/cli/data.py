@@ -10,6 +10,7 @@ import typer
 from credit_tier.cli.shell import ContentOption, JsonFlag, Steps, emit, table
 
 if TYPE_CHECKING:
+    from credit_tier.data.databases import Database
     from credit_tier.data.report import FileReport, IngestReport
     from credit_tier.specs.dataset import Column
 
@@ -24,12 +25,27 @@ LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake fold
 
 @app.command()
 def ingest(
-    delivery: Annotated[Path, typer.Argument(help="送达数据目录 · folder with <table>.csv, .csv.gz or .parquet")],
+    delivery: Annotated[
+        str,
+        typer.Argument(
+            help="送达数据目录或数据库地址 · folder with <table>.csv, .xlsx, .parquet …, or database URL such as postgresql://reader@host/city"
+        ),
+    ],
     lake: LakeArgument,
     received_on: Annotated[
         str | None,
         typer.Option(
-            "--received-on", help="送达日期 YYYY-MM-DD,拒收声称晚于此日可知的行 · reject rows known later than this"
+            "--received-on",
+            help="送达日期 YYYY-MM-DD:拒收声称晚于此日可知的行,缺可知日期列时以此为准 · reject rows known later; known on this day if no column says it",
+        ),
+    ] = None,
+    schema: Annotated[
+        str | None, typer.Option("--schema", help="数据库模式 · schema of the tables, for a database URL")
+    ] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table", metavar="OURS=THEIRS", help="表名对应 · what our table is called in the database; repeatable"
         ),
     ] = None,
     content: ContentOption = None,
@@ -43,12 +59,30 @@ def ingest(
     from credit_tier.data.ingest import ingest as take
     from credit_tier.temporal import parse_date
 
+    source = _source(delivery, schema, tables or [])
     day = None if received_on is None else parse_date(received_on, where="--received-on")
     with Steps(quiet=as_json).step("入湖 ingest"):
-        report = take(lake, delivery, Content.resolve(*(content or ())), received_on=day)
+        report = take(lake, source, Content.resolve(*(content or ())), received_on=day)
     emit(report.to_json(), as_json=as_json, lines=_report_lines(report))
     if not report.clean:
         raise typer.Exit(1)
+
+
+def _source(delivery: str, schema: str | None, tables: list[str]) -> Path | Database:
+    """Return a folder, or a database if the text is a URL."""
+    from credit_tier.data.databases import Database, is_database_url
+    from credit_tier.errors import UsageError
+
+    pairs = [pair.partition("=") for pair in tables]
+    is_url = is_database_url(delivery)
+    if any(not (ours and theirs) for ours, _, theirs in pairs) or ((schema or tables) and not is_url):
+        raise UsageError.of(
+            "CT-DATA-024",
+            where="--schema, --table",
+            what="these go with a database URL, and a table is given as OURS=THEIRS.",
+            advice="Write for example: credit-tier ingest postgresql://reader@host/city LAKE --table penalties=v_penalty.",
+        )
+    return Database(delivery, schema, {ours: theirs for ours, _, theirs in pairs}) if is_url else Path(delivery)
 
 
 def _report_lines(report: IngestReport) -> list[str]:
@@ -107,9 +141,15 @@ def _report_lines(report: IngestReport) -> list[str]:
 
 def _mapping_lines(name: str, file: FileReport) -> list[str]:
     """Return which header became which column, unless all headers are the columns' own names."""
-    if all(column.how == "name" for column in file.columns):
+    if all(column.how == "name" and not column.day_numbers for column in file.columns):
         return []
-    how = {"name": "列名 name", "alias": "别名 alias", "title": "名称 title", "guessed": "推测 guessed"}
+    how = {
+        "name": "列名 name",
+        "alias": "别名 alias",
+        "title": "名称 title",
+        "guessed": "推测 guessed",
+        "received": "送达日期 day of receipt",
+    }
     unit_from = {"header": "表头 header", "contract": "契约默认 contract's default"}
     place = f"第 {file.header_row} 行 line {file.header_row}" if file.header_row else ""
     sheet = f"工作表 sheet {file.sheet}" if file.sheet else ""
@@ -118,12 +158,16 @@ def _mapping_lines(name: str, file: FileReport) -> list[str]:
             column.header,
             column.column,
             how[column.how],
-            f"{column.unit}({unit_from[column.unit_from]})" if column.unit and column.unit_from else "",
+            f"{column.unit}({unit_from[column.unit_from]})"
+            if column.unit and column.unit_from
+            else f"{column.day_numbers:,} 个序号日期 day numbers"
+            if column.day_numbers
+            else "",
         ]
         for column in file.columns
     ]
     title = " · ".join(part for part in (f"列对应 columns: {file.name} → {name}", sheet, place) if part)
-    return ["", *table(title, ["表头 header", "列 column", "依据 by", "单位 unit"], rows)]
+    return ["", *table(title, ["表头 header", "列 column", "依据 by", "单位 unit, 推测 assumed"], rows)]
 
 
 @lake_app.command("show")

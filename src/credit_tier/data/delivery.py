@@ -1,4 +1,4 @@
-"""A delivery: the folder of files that departments send, found, identified and read as plain columns.
+"""A delivery: the folder of files, or the database, that departments send, found, identified and read as plain columns.
 
 Files are named `<table>` or `<table>-<anything>`, with one of `ENDINGS`.
 What the headers mean is the business of `headers`, what the values mean that of `columns` and `contracts`.
@@ -6,12 +6,15 @@ What the headers mean is the business of `headers`, what the values mean that of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from credit_tier.canonical import combined_digest, file_digest
+from credit_tier.data.databases import Database, copied_tables
 from credit_tier.data.delimited import layout_of_csv, read_csv
 from credit_tier.data.sources import SourceFile, damaged, empty_file
 from credit_tier.data.spreadsheets import spooled
@@ -71,6 +74,21 @@ def find_delivery(folder: Path, specs: Mapping[str, DatasetSpec]) -> Delivery:
             advice=f"Name files <table>{' or <table>'.join(ENDINGS)}; tables are {', '.join(sorted(specs))}.",
         )
     return Delivery(tuple(files), tuple(unknown))
+
+
+@contextmanager
+def opened(source: Path | str | Database, specs: Mapping[str, DatasetSpec]) -> Iterator[Delivery]:
+    """Give the delivery of a folder, or a copy of what a database holds for us that is deleted afterwards.
+
+    Raises
+    ------
+    UsageError, DataError as `find_delivery` and :func:`credit_tier.data.databases.copied_tables`.
+    """
+    if not isinstance(source, Database):
+        yield find_delivery(Path(source), specs)
+        return
+    with TemporaryDirectory(prefix="credit-tier-") as folder:
+        yield Delivery(copied_tables(source, specs, Path(folder)), ())
 
 
 def _table_of(name: str) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from credit_tier.errors import DataError, Fault
 from credit_tier.specs.dataset import DatasetSpec, folded
 
-Match = Literal["name", "alias", "title", "guessed"]
+Match = Literal["name", "alias", "title", "guessed", "received"]
+"""How a column was found: by its own name, an alias, the Chinese title, by reading past marks, or not in the file but as the day of receipt."""
 
 LINES_SEARCHED = 20
 """Lines from the top of a file among which the headers are looked for."""
@@ -40,6 +41,7 @@ class HeaderMap:
     unmapped : headers that no column asks for.
     absent : optional columns that the file does not have.
     how : column name to how its header was recognised.
+    received : column that the file does not have and that holds the day of receipt instead, or None.
     """
 
     headers: Mapping[str, str]
@@ -47,6 +49,7 @@ class HeaderMap:
     unmapped: tuple[str, ...]
     absent: tuple[str, ...]
     how: Mapping[str, Match]
+    received: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,21 +175,27 @@ def required_columns(spec: DatasetSpec) -> set[str]:
     return {spec.key, *spec.record_id.of, *(name for name, column in spec.columns.items() if not column.nullable)}
 
 
-def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str) -> HeaderMap:
+def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str, has_receipt: bool = False) -> HeaderMap:
     """Match a file's headers with a contract.
+
+    With `has_receipt`, the day of receipt is known, and the column that says when records became known may be absent.
 
     Raises
     ------
     DataError : CT-DATA-008 per required column without header, 009 per column with several headers.
     """
     mapped, several = match_headers(headers, spec)
+    known = spec.known_at.column
+    if has_receipt and known in mapped.absent and known not in {spec.event_on, spec.key, *spec.record_id.of}:
+        mapped = replace(mapped, absent=tuple(name for name in mapped.absent if name != known), received=known)
     required = required_columns(spec)
     faults = [
         Fault(
             "CT-DATA-008",
             where,
             f"the required column {spec.table}.{name} ({spec.columns[name].title_zh}) is missing.",
-            f"Add it under one of these headers: {', '.join((name, *spec.columns[name].aliases))}.",
+            f"Add it under one of these headers: {', '.join((name, *spec.columns[name].aliases))}."
+            + (" Or give the day of receipt: --received-on." if name == known else ""),
         )
         for name in mapped.absent
         if name in required

@@ -54,7 +54,9 @@ class ColumnReport:
 
     Attributes
     ----------
-    how : name, alias or title if the header is known; guessed if something was read past in it.
+    how : name, alias or title if the header is known; guessed if something was read past in it;
+        received if the file has no such column and the day of receipt stands in for it.
+    day_numbers : dates that stood there as day numbers of a spreadsheet, and were read as days.
     unit : of an amount, `unit_from` says whether the header or the contract gives it; None for other types.
     """
 
@@ -63,6 +65,7 @@ class ColumnReport:
     how: Match
     unit: str | None = None
     unit_from: Literal["header", "contract"] | None = None
+    day_numbers: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,8 @@ class FileReport:
     """Sheet of a workbook."""
 
 
-def file_report(source: SourceFile, headers: HeaderMap, rows: int) -> FileReport:
-    """Return what is told about a file that was read."""
+def file_report(source: SourceFile, headers: HeaderMap, rows: int, day_numbers: Mapping[str, int]) -> FileReport:
+    """Return what is told about a file that was read; `day_numbers` counts those of spreadsheets by column."""
 
     def column_report(name: str) -> ColumnReport:
         unit = headers.units.get(name)
@@ -95,14 +98,19 @@ def file_report(source: SourceFile, headers: HeaderMap, rows: int) -> FileReport
             how=headers.how[name],
             unit=unit or declared,
             unit_from="header" if unit else "contract" if declared else None,
+            day_numbers=day_numbers.get(name, 0),
         )
+
+    columns = [column_report(name) for name in headers.headers]
+    if headers.received is not None:
+        columns.append(ColumnReport(headers.received, header="--received-on", how="received"))
 
     return FileReport(
         name=source.name,
         rows=rows,
         unmapped_columns=headers.unmapped,
         absent_columns=headers.absent,
-        columns=tuple(column_report(name) for name in headers.headers),
+        columns=tuple(columns),
         header_row=source.layout.header_row,
         sheet=source.layout.sheet,
     )

@@ -8,11 +8,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 
 from credit_tier.data.archives import UnsafeArchiveError, require_safe_workbook
+from credit_tier.data.cells import cell_text
 from credit_tier.data.headers import LINES_SEARCHED, KnownHeaders, distinct_headers, header_line
 from credit_tier.data.sources import Layout, SourceFile, damaged, empty_file, headers_not_found
 from credit_tier.errors import DataError
@@ -125,25 +124,3 @@ def _require_whole_digits(headers: Sequence[str], columns: Sequence[Sequence[obj
             what=f"cells hold numbers of more than 15 digits, whose last digits are lost: {', '.join(f'{header} ({count})' for header, count in wrong.items())}.",
             advice="Format these columns as text before the values are entered, or send the table as CSV.",
         )
-
-
-def cell_text(value: object) -> str | None:
-    """Return a cell as the text a careful person would type; None if it is empty.
-
-    >>> [cell_text(value) for value in (1.0, 0.1 + 0.2, 1e-6, True, "", datetime(2024, 1, 2), date(2024, 1, 2))]
-    ['1', '0.3', '0.000001', 'true', None, '2024-01-02', '2024-01-02']
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{Decimal(format(value, '.15g')):f}" if value - value == 0 else str(value)
-    if isinstance(value, datetime):
-        clock = value.replace(tzinfo=None)
-        return (
-            clock.date().isoformat()
-            if clock.time() == clock.min.time() and value.tzinfo is None
-            else value.isoformat(" ")
-        )
-    return value.isoformat() if isinstance(value, date) else str(value)

@@ -6,7 +6,8 @@ Nothing is written to the lake here; of the lake only the numbers of its subject
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ class StagedFile:
     headers: HeaderMap
     rows: int
     duplicates: int
+    day_numbers: Mapping[str, int]
+    """Date column to how many of its values were day numbers of a spreadsheet."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class _FileRead:
 
     headers: HeaderMap
     rows: int
+    day_numbers: Counter[str]
     batches: list[Spilled]
     hashes: list[pl.Series]
     failures: list[pl.DataFrame]
@@ -122,7 +126,7 @@ def stage_table(
         dropped,
         failures,
         tuple(
-            StagedFile(source, taken.headers, taken.rows, copies.get(number, 0))
+            StagedFile(source, taken.headers, taken.rows, copies.get(number, 0), taken.day_numbers)
             for number, (source, taken) in enumerate(read)
         ),
         tuple(refused),
@@ -151,10 +155,14 @@ def _read_file(
     waiting: list[Spilled] = []
     hashes: list[pl.Series] = []
     failures: list[pl.DataFrame] = []
+    day_numbers: Counter[str] = Counter()
     try:
         for raw in batches(source):
-            headers = headers or map_headers(raw.columns, spec, where=source.name)
-            typed, unreadable = _typed(raw, spec, headers, number=number, after=rows, where=source.name)
+            headers = headers or map_headers(raw.columns, spec, where=source.name, has_receipt=received_on is not None)
+            typed, unreadable, serials = _typed(
+                raw, spec, headers, number=number, after=rows, where=source.name, received_on=received_on
+            )
+            day_numbers += serials
             del raw
             known = None
             if numbers is not None:
@@ -170,7 +178,7 @@ def _read_file(
         raise
     if headers is None:
         raise AssertionError("a file gives at least one batch")
-    return _FileRead(headers, rows, waiting, hashes, failures)
+    return _FileRead(headers, rows, day_numbers, waiting, hashes, failures)
 
 
 def original_rows(source: SourceFile, rows: pl.DataFrame) -> pl.DataFrame:
@@ -201,18 +209,29 @@ def _no_failures() -> pl.DataFrame:
 
 
 def _typed(
-    raw: pl.DataFrame, spec: DatasetSpec, headers: HeaderMap, *, number: int, after: int, where: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    raw: pl.DataFrame,
+    spec: DatasetSpec,
+    headers: HeaderMap,
+    *,
+    number: int,
+    after: int,
+    where: str,
+    received_on: date | None,
+) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
     import polars as pl
 
+    serials: Counter[str] = Counter()
     columns: list[pl.Series] = []
     failures = [_no_failures()]
     wrong: list[Fault] = []
     for name, column in spec.columns.items():
         header = headers.headers.get(name)
-        source = (
-            pl.Series(name, [None], dtype=pl.String).new_from_index(0, raw.height) if header is None else raw[header]
+        constant = (
+            pl.Series(name, [received_on if name == headers.received else None], dtype=pl.Date)
+            if column.type == "date"
+            else pl.Series(name, [None], dtype=pl.String)
         )
+        source = constant.new_from_index(0, raw.height) if header is None else raw[header]
         try:
             read = read_column(source, column, unit=headers.units.get(name))
         except WrongTypeError:
@@ -226,6 +245,7 @@ def _typed(
             )
             continue
         columns.append(read.values.alias(name))
+        serials[name] += read.day_numbers
         for rule, mask in read.failures.items():
             at = mask.arg_true()
             failures.append(
@@ -243,7 +263,7 @@ def _typed(
         else pl.Series(FILE, [], dtype=pl.UInt16),
         pl.int_range(after + 1, after + raw.height + 1, dtype=pl.UInt32).alias(ROW),
     )
-    return pl.DataFrame(columns).hstack(origin), pl.concat(failures)
+    return pl.DataFrame(columns).hstack(origin), pl.concat(failures), serials
 
 
 def _broken(
