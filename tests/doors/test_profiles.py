@@ -95,7 +95,8 @@ def test_records_planted_in_the_city_known_on_or_after_as_of_change_no_feature_a
     for path in sorted((city / "records").glob("*.parquet")):
         table = pl.read_parquet(path)
         spec = lake.spec(path.stem)
-        planted = table.filter(pl.col("received_on") < as_of.on).sample(min(200, len(table)), seed=pick % 1000)
+        known_before = table.filter(pl.col("received_on") < as_of.on)
+        planted = known_before.sample(min(200, len(known_before)), seed=pick % 1000)
         planted = planted.with_columns(pl.lit(known).alias("received_on")).unique(
             subset=list(spec.record_id.of) or [spec.record_id.column]
         )
