@@ -186,8 +186,10 @@ def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str, has_re
     """
     mapped, several = match_headers(headers, spec)
     known = spec.known_at.column
-    if has_receipt and known in mapped.absent and known not in {spec.event_on, spec.key, *spec.record_id.of}:
-        mapped = replace(mapped, absent=tuple(name for name in mapped.absent if name != known), received=known)
+    receipt = None if known in {spec.event_on, spec.key, *spec.record_id.of} else known
+    if has_receipt and receipt is not None and receipt in mapped.absent:
+        absent = tuple(name for name in mapped.absent if name != receipt)
+        mapped = replace(mapped, absent=absent, received=receipt)
     required = required_columns(spec)
     faults = [
         Fault(
@@ -195,7 +197,7 @@ def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str, has_re
             where,
             f"the required column {spec.table}.{name} ({spec.columns[name].title_zh}) is missing.",
             f"Add it under one of these headers: {', '.join((name, *spec.columns[name].aliases))}."
-            + (" Or give the day of receipt: --received-on." if name == known else ""),
+            + (" Or give the day of receipt: --received-on." if name == receipt else ""),
         )
         for name in mapped.absent
         if name in required
