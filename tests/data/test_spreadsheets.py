@@ -13,6 +13,8 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from credit_tier.content import Content
 from credit_tier.data.archives import UnsafeArchiveError, require_safe_workbook
@@ -184,3 +186,75 @@ def test_overlapping_entries_are_counted_each(tmp_path: Path) -> None:
     raw = local + directory + end
     with pytest.raises(UnsafeArchiveError, match="far more"):
         require_safe_workbook(io.BytesIO(raw), len(raw))
+
+
+def old_workbook(rows: Rows) -> bytes:
+    """Return a small .xls file: a BIFF8 stream of one sheet in a compound file of one stream."""
+
+    def record(kind: int, content: bytes) -> bytes:
+        return struct.pack("<2H", kind, len(content)) + content
+
+    def cell(row: int, column: int, value: object) -> bytes:
+        at = struct.pack("<3H", row, column, 0)
+        if isinstance(value, str):
+            return record(0x0204, at + struct.pack("<HB", len(value), 1) + value.encode("utf-16-le"))
+        return record(0x0203, at + struct.pack("<d", value))
+
+    def begin(kind: int) -> bytes:
+        return record(0x0809, struct.pack("<4H2I", 0x0600, kind, 0, 0, 0, 6))
+
+    end = record(0x000A, b"")
+    name = "表".encode("utf-16-le")
+    sheet_at = len(begin(5)) + 4 + 8 + len(name) + len(end)
+    book = begin(5) + record(0x0085, struct.pack("<I4B", sheet_at, 0, 0, 1, 1) + name) + end
+    extent = record(0x0200, struct.pack("<2I3H", 0, len(rows), 0, max(map(len, rows)), 0))
+    cells = b"".join(cell(at, to, value) for at, row in enumerate(rows) for to, value in enumerate(row) if value != "")
+    stream = (book + begin(0x10) + extent + cells + end).ljust(4096, b"\0")
+    sectors = -(-len(stream) // 512)
+    free, last, none = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF
+    chain = [0xFFFFFFFD, last, *range(3, sectors + 2), last]
+    table = struct.pack("<128I", *chain, *[free] * (128 - len(chain)))
+
+    def entry(title: str, kind: int, child: int, start: int, size: int) -> bytes:
+        text = title.encode("utf-16-le")
+        head = text.ljust(64, b"\0") + struct.pack("<HBB3I", len(text) + 2, kind, 1, none, none, child)
+        return head + bytes(36) + struct.pack("<IQ", start, size)
+
+    folder = entry("Root Entry", 5, 1, last, 0) + entry("Workbook", 2, none, 2, len(stream))
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<5H6x", 0x3E, 3, 0xFFFE, 9, 6)
+    header += struct.pack("<9I", 0, 1, 1, 0, 4096, last, 0, last, 0) + struct.pack("<109I", 0, *[free] * 108)
+    return header + table + folder.ljust(512, b"\0") + stream.ljust(sectors * 512, b"\0")
+
+
+def test_an_old_workbook_is_read_too(source: Callable[[Path], SourceFile], tmp_path: Path) -> None:
+    """Offices that still save .xls are not turned away: titles, texts and day numbers arrive."""
+    path = tmp_path / "fines.xls"
+    path.write_bytes(old_workbook([["处罚公示表"], HEADERS, [1.0, "甲", "", 45356.0, 0.5, "罚款", "2024-02-01"]]))
+    file = source(path)
+    assert file.layout == Layout(header_row=2, sheet="表")
+    assert read_source(file).rows() == [("1", "甲", None, "45356", "0.5", "罚款", "2024-02-01")]
+
+
+@given(at=st.integers(0, 5_600), change=st.binary(min_size=1, max_size=8), cut=st.integers(0, 6_000))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_old_workbook_never_crashes(
+    *,
+    at: int,
+    change: bytes,
+    cut: int,
+    source: Callable[[Path], SourceFile],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Bytes changed or missing anywhere in an .xls file give a table or a fault with a code, and not a word beside it."""
+    raw = old_workbook([HEADERS, [1.0, "甲", "", 45356.0, 0.5, "罚款", "2024-02-01"]])
+    path = tmp_path / "fines.xls"
+    path.write_bytes((raw[:at] + change + raw[at + len(change) :])[: max(cut, 600) if cut < 5_000 else None])
+    words = ""
+    try:
+        assert read_source(source(path)).width >= 1
+    except DataError as error:
+        words = str(error)
+    assert words == "" or words.startswith("CT-DATA-0")
+    assert "甲" not in words
+    assert capfd.readouterr().err == ""

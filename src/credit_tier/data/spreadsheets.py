@@ -6,7 +6,9 @@ Cells are values, never formulas; no macro runs. Numbers are taken in the 15 dig
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,20 +79,44 @@ def _sheets(file: SourceFile) -> tuple[list[str], list[Cells]]:
         raise empty_file(file)
     try:
         _require_workbook(raw)
-        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
-        visible = [
-            sheet.name
-            for sheet in workbook.sheets_metadata
-            if sheet.visible == python_calamine.SheetVisibleEnum.Visible
-            and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
-        ]
-        return visible, [workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in visible]
+        with _panics_as_faults(file):
+            return _visible_cells(raw)
     except UnsafeArchiveError as error:
         raise damaged(file, str(error)) from error
     except python_calamine.PasswordError as error:
         raise damaged(file, "the workbook is protected by a password.") from error
     except (python_calamine.CalamineError, ValueError, OSError) as error:
         raise damaged(file, "this is not a readable Excel file.") from error
+
+
+def _visible_cells(raw: bytes) -> tuple[list[str], list[Cells]]:
+    import python_calamine
+
+    workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
+    visible = [
+        sheet.name
+        for sheet in workbook.sheets_metadata
+        if sheet.visible == python_calamine.SheetVisibleEnum.Visible
+        and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
+    ]
+    return visible, [workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in visible]
+
+
+@contextmanager
+def _panics_as_faults(file: SourceFile) -> Iterator[None]:
+    """Turn a panic of the reader into a fault; what it writes to standard error by itself could quote a cell, and is dropped."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damaged(file, "this is not a readable Excel file.") from None
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _require_workbook(raw: bytes) -> None:
