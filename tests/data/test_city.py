@@ -20,8 +20,10 @@ from credit_tier.data.city import generate
 from credit_tier.data.city.codes import SPACE, credit_codes
 from credit_tier.data.ingest import ingest, load_specs
 from credit_tier.data.lake import Lake
+from credit_tier.data.quality import validate
 from credit_tier.errors import UsageError
 from credit_tier.specs.dataset import DatasetSpec
+from credit_tier.specs.quality import Outcome
 
 SECTION_STARTS = (
     *(("A", 1), ("B", 6), ("C", 13), ("D", 44), ("E", 47), ("F", 51), ("G", 53), ("H", 61), ("I", 63), ("J", 66)),
@@ -93,13 +95,17 @@ def test_same_seed_same_bytes_other_seed_other_city(tmp_path: Path) -> None:
 
 
 def test_ingested_without_one_rejected_row_from_either_format(small: Path, tmp_path: Path) -> None:
-    """What the city delivers meets the shipped contracts, and CSV and Parquet make the same lake."""
+    """What the city delivers meets the shipped contracts and every check they declare over a lake, and CSV and Parquet make the same lake."""
     content = Content.resolve()
     report = ingest(tmp_path / "lake", small / "records", content)
     assert report.clean
     rejected = {table.table: (table.quarantined, table.duplicates) for table in report.tables}
     assert rejected == dict.fromkeys(DELIVERED, (0, 0))
     assert all(not file.unmapped_columns and not file.absent_columns for t in report.tables for file in t.files)
+
+    validation = validate(Lake.open(tmp_path / "lake"))
+    assert validation.count(Outcome.PASSED) > 80
+    assert validation.verdict is Outcome.PASSED
 
     generate(tmp_path / "csv", enterprises=3000, seed=11, format="csv")
     from_csv = ingest(tmp_path / "csv-lake", tmp_path / "csv" / "records", content)
