@@ -230,11 +230,12 @@ def test_references_and_knowledge_before_events_are_found(build: Build, sound: l
                 ("R2", code(0), "2019-12-01", "listing", "L77"),
                 ("R3", code(0), "2020-01-02", "listing", None),
                 ("R4", code(0), "2019-12-01", "other", "L78"),
+                ("R5", code(0), "2020-01-01", "other", None),
             ],
         )
     )
     assert counts(found)["repairs.listing_exists"] == (2, 1)
-    assert counts(found)["repairs.known_not_before_event"] == (4, 1)
+    assert counts(found)["repairs.known_not_before_event"] == (5, 1)
     assert found.verdict == "fail"
 
 
@@ -264,6 +265,25 @@ def test_only_what_was_known_counts(build: Build, sound: list[Row]) -> None:
         "listings.order"
     ]
     assert (since.before, since.trend) == (Count(3, 1), "same")
+
+
+def test_other_tables_are_seen_as_of_the_date_too(build: Build, sound: list[Row]) -> None:
+    """A listing known later does not exist yet for a reference; a corrected register counts from the day of correction."""
+    corrected = [(code(9), "2020-06-01", "2020-01-01"), (code(9), "2019-01-01", "2020-05-01")]
+    row = ("L9", code(9), "2020-03-01", "a", None, "2020-03-05")
+    lake = build([*sound, row], repairs=[("R1", code(0), "2019-12-01", "listing", "L1")], register=corrected)
+    assert counts(validate(lake, as_of=date(2020, 2, 5)))["repairs.listing_exists"] == (1, 1)
+    assert counts(validate(lake, as_of=date(2020, 2, 6)))["repairs.listing_exists"] == (1, 0)
+    assert counts(validate(lake, as_of=date(2020, 5, 1)))["listings.after_birth"] == (5, 1)
+    assert counts(validate(lake, as_of=date(2020, 5, 2)))["listings.after_birth"] == (5, 0)
+
+
+def test_a_version_replaced_on_its_own_day_never_existed(build: Build, sound: list[Row]) -> None:
+    """A correction delivered under the same day of knowledge is no change of the record."""
+    lake = build(sound, [("L1", code(3), "2020-02-02", "b", None, "2020-02-05")])
+    found = counts(validate(lake))
+    assert found["listings.settled"] == (1, 0)
+    assert found["listings.one_subject"] == (1, 0)
 
 
 def test_an_age_beyond_the_cadence_is_a_warning(build: Build, sound: list[Row]) -> None:
