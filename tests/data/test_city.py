@@ -105,7 +105,9 @@ def test_ingested_without_one_rejected_row_from_either_format(small: Path, tmp_p
 
     validation = validate(Lake.open(tmp_path / "lake"))
     assert validation.count(Outcome.PASSED) > 80
-    assert validation.verdict is Outcome.PASSED
+    assert validation.count(Outcome.FAILED) == 0
+    warned = {rule.rule for rule in validation.rules if rule.outcome is Outcome.WARNED}
+    assert warned <= {"serious_listings.freshness"}, "rare in a town of this size, so weeks go by without one"
 
     generate(tmp_path / "csv", enterprises=3000, seed=11, format="csv")
     from_csv = ingest(tmp_path / "csv-lake", tmp_path / "csv" / "records", content)
