@@ -74,6 +74,7 @@ event_on: applied_on
 known_at: {fixed: 2020-01-01, reason: 测试}
 source: 测试
 legal_basis: 测试
+cadence_days: 5
 columns:
   number: {type: text, title_zh: 编号}
   uscc: {type: uscc, title_zh: 统一社会信用代码}
@@ -295,6 +296,7 @@ def test_an_age_beyond_the_cadence_is_a_warning(build: Build, sound: list[Row]) 
     table = {item.table: item for item in found.tables}
     assert (table["listings"].age_days, table["listings"].last_known) == (32, date(2020, 3, 21))
     assert table["firms"].is_fresh is None
+    assert table["repairs"].is_fresh is None, "a table known since a fixed day does not age"
     assert "firms.freshness" not in statuses(found)
 
 
