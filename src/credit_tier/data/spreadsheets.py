@@ -6,9 +6,10 @@ Cells are values, never formulas; no macro runs. Numbers are taken in the 15 dig
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from credit_tier.data.archives import UnsafeArchiveError, require_safe_workbook
 from credit_tier.data.cells import cell_text
 from credit_tier.data.headers import LINES_SEARCHED, KnownHeaders, distinct_headers, header_line
 from credit_tier.data.sources import Layout, SourceFile, damaged, empty_file, headers_not_found
+from credit_tier.data.workbook_reader import PASSWORD
 from credit_tier.errors import DataError
 
 MAX_BYTES = 1 << 28
@@ -71,52 +73,22 @@ def spooled(file: SourceFile, folder: Path) -> SourceFile:
 
 
 def _sheets(file: SourceFile) -> tuple[list[str], list[Cells]]:
-    """Return names and cells of the visible sheets."""
-    import python_calamine
-
+    """Return names and cells of the visible sheets, read in a process of its own; see `workbook_reader`."""
     raw = file.path.read_bytes()
     if not raw:
         raise empty_file(file)
     try:
         _require_workbook(raw)
-        with _panics_as_faults(file):
-            return _visible_cells(raw)
     except UnsafeArchiveError as error:
         raise damaged(file, str(error)) from error
-    except python_calamine.PasswordError as error:
-        raise damaged(file, "the workbook is protected by a password.") from error
-    except (python_calamine.CalamineError, ValueError, OSError) as error:
-        raise damaged(file, "this is not a readable Excel file.") from error
-
-
-def _visible_cells(raw: bytes) -> tuple[list[str], list[Cells]]:
-    import python_calamine
-
-    workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
-    visible = [
-        sheet.name
-        for sheet in workbook.sheets_metadata
-        if sheet.visible == python_calamine.SheetVisibleEnum.Visible
-        and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
-    ]
-    return visible, [workbook.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in visible]
-
-
-@contextmanager
-def _panics_as_faults(file: SourceFile) -> Iterator[None]:
-    """Turn a panic of the reader into a fault; what it writes to standard error by itself could quote a cell, and is dropped."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise damaged(file, "this is not a readable Excel file.") from None
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    command = [sys.executable, "-m", "credit_tier.data.workbook_reader"]
+    done = subprocess.run(command, input=raw, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    if done.returncode == PASSWORD:
+        raise damaged(file, "the workbook is protected by a password.")
+    if done.returncode:
+        raise damaged(file, "this is not a readable Excel file, or it needs far more memory than a table does.")
+    names, sheets = json.loads(done.stdout)
+    return names, sheets
 
 
 def _require_workbook(raw: bytes) -> None:
