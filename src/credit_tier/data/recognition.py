@@ -64,7 +64,7 @@ def _conditions(specs: Mapping[str, DatasetSpec], codes: FileEntry | None, *, re
     return digest_of(
         {
             "program": version("credit-tier"),
-            "received_on": None if received_on is None else received_on.isoformat(),
+            "day_of_receipt": None if received_on is None else received_on.isoformat(),
             "register": None if codes is None else codes.sha256,
             "contracts": {name: schema_digest(spec) for name, spec in specs.items()},
         }
