@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from credit_tier.specs.dataset import JOINT, folded
+from credit_tier.data.spellings import folded_column, respelled, sets_of_words
+from credit_tier.specs.dataset import folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -89,7 +90,7 @@ def read_column(source: pl.Series, column: Column, *, unit: str | None = None) -
     if series.dtype == pl.String:
         series = _stripped(series)
     if column.empty_values and series.dtype == pl.String:
-        series = series.set(_folded(series).is_in([folded(text) for text in column.empty_values]), None)
+        series = series.set(folded_column(series).is_in([folded(text) for text in column.empty_values]), None)
     read = _READERS[column.type](series, column, unit)
     return _without_no_end(read, column) if column.type == "date" and column.empty_values else read
 
@@ -100,23 +101,6 @@ def _stripped(text: pl.Series) -> pl.Series:
     return (
         text.to_frame("t")
         .select(pl.col("t").str.strip_chars().str.strip_chars("\ufeff\u200b").replace("", None))
-        .to_series()
-    )
-
-
-def _folded(text: pl.Series) -> pl.Series:
-    """Return texts as `specs.dataset.folded` does, over a whole column."""
-    import polars as pl
-
-    return (
-        text.to_frame("t")
-        .select(
-            pl.col("t")
-            .str.normalize("NFKC")
-            .str.replace_all(r"\s+", "")
-            .str.strip_chars("\ufeff\u200b")
-            .str.to_lowercase()
-        )
         .to_series()
     )
 
@@ -143,53 +127,11 @@ def _read_code(series: pl.Series, column: Column, unit: str | None) -> ReadColum
     if not len(rows):
         return read
     text = read.values.gather(rows)
-    return ReadColumn(read.values.scatter(rows, _respelled(text, spellings)), {})
-
-
-def _respelled(text: pl.Series, spellings: Mapping[str, str]) -> pl.Series:
-    import polars as pl
-
-    known = _folded(text).replace_strict(spellings, default=None, return_dtype=pl.String)
-    return known.zip_with(known.is_not_null(), text).alias(text.name)
+    return ReadColumn(read.values.scatter(rows, respelled(text, spellings)), {})
 
 
 def _read_codes(series: pl.Series, column: Column, unit: str | None) -> ReadColumn:
-    """Read cells of several values as values of the vocabulary, each once, in its order, joined by `JOINT`.
-
-    A value without a known spelling stays in the cell, at the end, and the contract refuses the row.
-    """
-    import polars as pl
-
-    text = _read_text(series, column, unit).values
-    words, spellings = column.vocabulary or {}, column.spellings()
-    cells = text.unique().drop_nulls()
-    whole = _respelled(cells, spellings)
-    signs = sorted(set(folded(column.separators)) - {JOINT})
-    order = {word: place for place, word in enumerate(words)}
-    parts = (
-        pl.DataFrame({"cell": cells, "whole": whole})
-        .with_columns(
-            pl.when(pl.col("whole").is_in(list(spellings.values())))
-            .then(pl.col("whole"))
-            .otherwise(pl.col("whole").str.normalize("NFKC").str.replace_many(signs, [JOINT] * len(signs)))
-            .str.split(JOINT)
-            .alias("part")
-        )
-        .explode("part")
-        .with_columns(pl.col("part").str.strip_chars())
-        .filter(pl.col("part") != "")
-    )
-    joined = (
-        parts.with_columns(_respelled(parts["part"], spellings).str.split(JOINT))
-        .explode("part")
-        .unique(["cell", "part"])
-        .with_columns(pl.col("part").replace_strict(order, default=len(order), return_dtype=pl.Int32).alias("place"))
-        .sort("cell", "place", "part")
-        .group_by("cell", maintain_order=True)
-        .agg(pl.col("part").str.join(JOINT))
-    )
-    cell_of = text.to_frame("cell").join(joined, on="cell", how="left", maintain_order="left")
-    return ReadColumn(cell_of["part"].alias(text.name), {})
+    return ReadColumn(sets_of_words(_read_text(series, column, unit).values, column), {})
 
 
 def _read_boolean(series: pl.Series, column: Column, unit: str | None) -> ReadColumn:
