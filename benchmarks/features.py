@@ -8,7 +8,6 @@ what pandas computes is checked to be equal before anything is timed.
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.validation import peak_memory
 from credit_tier.content import Content
 from credit_tier.data.city import generate
 from credit_tier.data.ingest import ingest
@@ -104,7 +104,7 @@ def run(kind: str, folder: str, dates: int) -> None:
         started = time.perf_counter()
         way(lake, features, AS_OF[:dates])
         times.append(time.perf_counter() - started)
-    print(statistics.median(times), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    print(statistics.median(times), peak_memory())
 
 
 def main() -> int:
