@@ -15,8 +15,8 @@ def _frame(body: str, title: str, *, width: int = WIDTH, height: int = HEIGHT) -
     )
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "middle", css: str = "lab") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, *, anchor: str = "middle") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def bars(labels: Sequence[str], values: Sequence[float], *, title: str, shown: Sequence[str] | None = None) -> str:
@@ -38,7 +38,7 @@ def bars(labels: Sequence[str], values: Sequence[float], *, title: str, shown: S
     return _frame("".join(body), title)
 
 
-def horizontal(labels: Sequence[str], values: Sequence[float], *, title: str, unit: str = "") -> str:
+def horizontal(labels: Sequence[str], values: Sequence[float], *, title: str) -> str:
     """Return horizontal bars around zero, for contributions that may raise or lower a score."""
     reach = max([abs(v) for v in values] or [1.0]) or 1.0
     height = 28 * len(values) + 10
@@ -52,7 +52,7 @@ def horizontal(labels: Sequence[str], values: Sequence[float], *, title: str, un
         )
         body.append(_text(text_end, y + 13, label, anchor="end"))
         anchor, at = ("start", middle + value * scale + 5) if value >= 0 else ("end", x - 5)
-        body.append(_text(at, y + 13, f"{round(value, 1) + 0.0:+.1f}{unit}", anchor=anchor))
+        body.append(_text(at, y + 13, f"{round(value, 1) + 0.0:+.1f}", anchor=anchor))
     return _frame("".join(body), title, width=510, height=height)
 
 

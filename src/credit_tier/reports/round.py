@@ -178,7 +178,7 @@ def _profile(found: Round) -> Section:
         [
             Block(
                 "各维度分值(相对平均企业)· points by dimension",
-                svg=horizontal(titles, list(profile.dimensions.values()), title="dimensions", unit=""),
+                svg=horizontal(titles, list(profile.dimensions.values()), title="dimensions"),
             ),
             Block(
                 "理由 · reasons",

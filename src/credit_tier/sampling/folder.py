@@ -15,6 +15,7 @@ from pathlib import Path
 
 from credit_tier.canonical import Json, canonical_json, digest_of
 from credit_tier.errors import RefusedError, UsageError, VerificationError
+from credit_tier.files import sync_folder
 from credit_tier.sampling import record
 from credit_tier.sampling.frame import parse_frame
 from credit_tier.sampling.record import Commitment, Document, Sealed, to_bytes
@@ -255,7 +256,7 @@ def _write(path: Path, data: bytes) -> None:
     """Put a file in place at once, replacing an older one."""
     beside = _beside(path, data, 0o644)
     beside.replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _create(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
@@ -267,7 +268,7 @@ def _create(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
         return False
     finally:
         beside.unlink()
-    _sync(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -279,12 +280,3 @@ def _beside(path: Path, data: bytes, mode: int) -> Path:
         stream.flush()
         os.fsync(stream.fileno())
     return beside
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
