@@ -11,13 +11,26 @@ from credit_tier.specs.condition import Condition
 from credit_tier.specs.dataset import NAME
 
 Aggregate = Literal[
-    "count", "exists", "sum", "mean", "max", "min", "last", "days_since", "n_unique", "share", "trend", "attribute"
+    "count",
+    "exists",
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "last",
+    "days_since",
+    "n_unique",
+    "share",
+    "trend",
+    "streak",
+    "attribute",
 ]
 """
 count, exists : records in the window.        sum, mean, max, min, last : of `column` over the records in the window.
 days_since    : days from the latest event (or from the date `column` of the latest record) to as_of.
 n_unique      : different values of `column`. share : records meeting `numerator` among the records in the window.
 trend         : count in the later half of the window minus count in the earlier half.
+streak        : how many of the latest records in a row meet `numerator`; 0 if the very last one does not.
 attribute     : a numeric column of the spine itself, known before as_of; with source `spine`, exists tells whether the
                 spine row meets `filter`, for instance whether the planned check is of one kind.
 """
@@ -73,6 +86,25 @@ class Shrink(Spec):
     towards: tuple[str, ...] = ()
 
 
+class Related(Spec):
+    """One hop: the records of those subjects to which edges of the subject lead, as far as both are known.
+
+    Two edges may lead to one record, so only aggregates that do not count a record twice are allowed: exists, max, min,
+    days_since, and n_unique, which over the source's key tells how many related subjects there are with such records.
+    """
+
+    table: str
+    """Table of edges, keyed by the subject."""
+    column: str
+    """Its column with the key of the related subject."""
+    filter: tuple[Condition, ...] = ()
+    """Which edges count, for instance those of one kind that have not ended."""
+
+
+ONCE = {"exists", "max", "min", "days_since", "n_unique"}
+"""Aggregates that are the same if a record is met twice."""
+
+
 class FeatureSpec(Spec):
     """One feature. An entry never changes meaning: a new meaning is a new id."""
 
@@ -91,6 +123,8 @@ class FeatureSpec(Spec):
     """None: records of the subject itself. Else a context feature: records of all subjects that agree with the spine row
     in these columns (an empty list: all records). The subject's own records count too, as far as known before as_of."""
     shrink: Shrink | None = None
+    via: Related | None = None
+    """None: the subject's own records. Else those of its related subjects."""
     missing: Missing
     unit: str
     direction: Literal[-1, 0, 1]
@@ -109,10 +143,10 @@ class FeatureSpec(Spec):
         needs_column = {"sum", "mean", "max", "min", "last", "n_unique", "attribute"}
         if self.aggregate in needs_column and self.column is None:
             raise ValueError(f"{self.aggregate} needs a column")
-        if self.aggregate in {"count", "exists", "share", "trend"} and self.column is not None:
+        if self.aggregate in {"count", "exists", "share", "trend", "streak"} and self.column is not None:
             raise ValueError(f"{self.aggregate} takes no column")
-        if (self.aggregate == "share") != bool(self.numerator):
-            raise ValueError("numerator goes with share, and only with it")
+        if (self.aggregate in {"share", "streak"}) != bool(self.numerator):
+            raise ValueError("numerator goes with share and streak, and only with them")
         if self.aggregate == "trend" and self.window.days is None:
             raise ValueError("trend needs a window")
         if self.aggregate == "attribute" and self.source != "spine":
@@ -127,7 +161,14 @@ class FeatureSpec(Spec):
             raise ValueError("a context feature is a count, sum, mean or share")
         if self.shrink is not None and self.aggregate not in {"mean", "share"}:
             raise ValueError("only a mean or a share can be shrunken")
-        for name in (self.column, *(self.group_by or ())):
+        if self.via is not None and (self.aggregate not in ONCE or self.source == "spine"):
+            raise ValueError(f"records of related subjects allow {', '.join(sorted(ONCE))} only")
+        if self.via is not None and (self.group_by is not None or self.shrink is not None):
+            raise ValueError("records of related subjects have neither a group nor shrinkage")
+        if self.via is not None and self.aggregate == "days_since" and self.column is not None:
+            raise ValueError("days_since over related subjects counts from the latest event and takes no column")
+        conditions = (*self.filter, *self.numerator, *(self.via.filter if self.via else ()))
+        for name in (self.column, *(self.group_by or ()), *(c.column for c in conditions)):
             if name is not None and any(word in name for word in FORBIDDEN_WORDS):
                 raise ValueError(
                     f"'{name}' may not feed a feature (优化营商环境条例 art. 10, 12, 13; 个人信息保护法 art. 6); use it as a slice of the disparity report"

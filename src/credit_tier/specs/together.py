@@ -105,6 +105,21 @@ def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: li
         return
     yield from _columns(where, table, [feature.column] if feature.column else [])
     yield from _conditions(where, table, (*feature.filter, *feature.numerator))
+    yield from _impersonal(where, table, feature)
+    if feature.column == table.key and not (feature.via and feature.aggregate == "n_unique"):
+        yield Fault("CT-CONTENT-028", where, "the key is no value to aggregate.", "n_unique of it goes with via.")
+    if feature.via is not None:
+        edges = tables.get(feature.via.table)
+        if edges is None:
+            yield Fault(
+                "CT-CONTENT-023",
+                where,
+                f"there is no table '{feature.via.table}'.",
+                f"Tables are: {', '.join(tables)}.",
+            )
+            return
+        yield from _columns(where, edges, [feature.via.column])
+        yield from _conditions(where, edges, feature.via.filter)
     for name in (*(feature.group_by or ()), *(feature.shrink.towards if feature.shrink else ())):
         known = name in table.columns or any(name in register.columns for register in registers)
         if not known:
@@ -113,6 +128,18 @@ def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: li
                 where,
                 f"neither {table.table} nor the register has the group column '{name}'.",
                 "Correct group_by.",
+            )
+
+
+def _impersonal(where: str, table: DatasetSpec, feature: FeatureSpec) -> Iterator[Fault]:
+    named = {feature.column, *(feature.group_by or ()), *(c.column for c in (*feature.filter, *feature.numerator))}
+    for name, column in table.columns.items():
+        if name in named and column.sensitivity == "personal":
+            yield Fault(
+                "CT-CONTENT-029",
+                where,
+                f"'{table.table}.{name}' is personal information and may not feed a feature (个人信息保护法 art. 6).",
+                "Leave it out.",
             )
 
 
