@@ -51,14 +51,35 @@ columns:
   seen_on: {type: date, title_zh: 入库}
 """
 
+LINKS = """
+table: links
+title_zh: 关联
+kind: event
+key: firm
+record_id: {column: link_no}
+event_on: began_on
+known_at: {column: seen_on}
+source: test
+legal_basis: test
+columns:
+  link_no: {type: text, title_zh: 编号}
+  firm: {type: text, title_zh: 主体}
+  other: {type: text, title_zh: 关联主体}
+  kind: {type: code, title_zh: 类型, vocabulary: {owner: 股东, address: 住所}}
+  began_on: {type: date, title_zh: 起}
+  ended_on: {type: date, title_zh: 止, nullable: true}
+  seen_on: {type: date, title_zh: 入库}
+"""
+
 
 @dataclass
 class World:
-    """Rows of the two tables; `lake()` ingests them."""
+    """Rows of the tables; `lake()` ingests them."""
 
     root: Path
     firms: list[dict[str, object]] = field(default_factory=list)
     checks: list[dict[str, object]] = field(default_factory=list)
+    links: list[dict[str, object]] = field(default_factory=list)
 
     def content(self) -> Content:
         overlay = self.root / "content"
@@ -67,6 +88,7 @@ class World:
         (overlay / "content.yaml").write_text("title_zh: 测试\ninherits: []\n", encoding="utf-8")
         (schemas / "firms.yaml").write_text(FIRMS, encoding="utf-8")
         (schemas / "checks.yaml").write_text(CHECKS, encoding="utf-8")
+        (schemas / "links.yaml").write_text(LINKS, encoding="utf-8")
         return Content.resolve(overlay)
 
     def lake(self, name: str = "lake") -> Lake:
@@ -88,6 +110,9 @@ class World:
             "seen_on": pl.Date,
         }
         pl.DataFrame(self.checks, schema=schema).write_parquet(delivery / "checks.parquet")
+        schema = dict.fromkeys(("link_no", "firm", "other", "kind"), pl.String)
+        schema |= dict.fromkeys(("began_on", "ended_on", "seen_on"), pl.Date)
+        pl.DataFrame(self.links, schema=schema).write_parquet(delivery / "links.parquet")
         report = ingest(self.root / name, delivery, self.content())
         assert report.clean, report
         return Lake.open(self.root / name)

@@ -60,6 +60,50 @@ FEATURES = (
     spec("kinds", aggregate="n_unique", column="kind", window={"days": 90}),
     spec("found_share", aggregate="share", numerator=[FOUND], window={"days": 90}),
     spec("trend", aggregate="trend", window={"days": 60}),
+    spec("clean_streak", aggregate="streak", numerator=[{"column": "found", "equals": "false"}]),
+    spec(
+        "cured_streak",
+        aggregate="streak",
+        numerator=[{"column": "cured_on", "at_most": "as_of"}],
+        filter=[FOUND],
+        window={"days": 120},
+        missing={"policy": "zero"},
+    ),
+    spec(
+        "linked_found",
+        aggregate="n_unique",
+        column="firm",
+        filter=[FOUND],
+        window={"days": 90},
+        via={"table": "links", "column": "other"},
+    ),
+    spec(
+        "linked_open",
+        aggregate="exists",
+        filter=[{"column": "cured_on", "at_least": "as_of"}],
+        via={"table": "links", "column": "other", "filter": [{"column": "kind", "equals": "owner"}]},
+        missing={"policy": "zero"},
+    ),
+    spec(
+        "linked_fine",
+        aggregate="max",
+        column="fine",
+        via={"table": "links", "column": "other", "filter": [{"column": "ended_on", "is_null": "true"}]},
+    ),
+    spec(
+        "linked_days",
+        aggregate="days_since",
+        filter=[RANDOM],
+        via={"table": "links", "column": "other", "filter": [{"column": "ended_on", "at_least": "as_of"}]},
+    ),
+    spec(
+        "linked_in_x",
+        source="firms",
+        aggregate="n_unique",
+        column="firm",
+        filter=[{"column": "area", "equals": "x"}],
+        via={"table": "links", "column": "other"},
+    ),
     spec("age", source="firms", aggregate="days_since", column="founded_on"),
     spec("area_count", aggregate="count", group_by=["area"], window={"days": 60}),
     spec(
@@ -140,6 +184,8 @@ def expected(world, feature: FeatureSpec, firm: str, as_of: dt.date) -> float:
     fill = feature.missing.fill
     fill = math.nan if fill is None else fill
     firms = {f["firm"]: f for f in seen_at(world.firms, "firm", as_of)}
+    if feature.via is not None:
+        return over_links(world, feature, firm, as_of, fill)
     if feature.source == "firms":
         return (as_of - firms[firm]["founded_on"]).days if firm in firms else fill
     low = as_of - dt.timedelta(days=feature.window.days) if feature.window.days else dt.date.min
@@ -200,9 +246,45 @@ def expected(world, feature: FeatureSpec, firm: str, as_of: dt.date) -> float:
             return len({r["kind"] for r in own})
         case "share":
             return sum(holds(r, feature.numerator, as_of) for r in own) / len(own)
+        case "streak":
+            fails = [i for i, r in enumerate(own) if not holds(r, feature.numerator, as_of)]
+            return len(own) - 1 - max(fails, default=-1)
         case _:
             late = sum(r["happened_on"] >= as_of - dt.timedelta(days=feature.window.days // 2) for r in own)
             return 2 * late - len(own)
+
+
+def over_links(world, feature: FeatureSpec, firm: str, as_of: dt.date, fill: float) -> float:
+    """The records of the firms to which the firm's links lead."""
+    others = {
+        link["other"]
+        for link in seen_at(world.links, "link_no", as_of)
+        if link["firm"] == firm
+        and link["began_on"] < as_of
+        and link["other"] != firm
+        and holds(link, feature.via.filter, as_of)
+    }
+    if feature.source == "firms":
+        rows = [r for r in seen_at(world.firms, "firm", as_of) if r["firm"] in others]
+        rows = [r for r in rows if holds(r, feature.filter, as_of)]
+        return len({r["firm"] for r in rows}) if rows else fill
+    low = as_of - dt.timedelta(days=feature.window.days) if feature.window.days else dt.date.min
+    rows = [
+        r
+        for r in seen_at(world.checks, "check_no", as_of)
+        if r["firm"] in others and low <= r["happened_on"] < as_of and holds(r, feature.filter, as_of)
+    ]
+    if not rows:
+        return fill
+    match feature.aggregate:
+        case "n_unique":
+            return len({r["firm"] for r in rows})
+        case "exists":
+            return 1
+        case "max":
+            return max((v for r in rows if (v := number(feature, r["fine"])) is not None), default=fill)
+        case _:
+            return (as_of - max(r["happened_on"] for r in rows)).days
 
 
 def area_when_usable(world, row: dict) -> str | None:
@@ -259,7 +341,24 @@ def worlds(draw):
             seen += draw(st.integers(1, 60))
             row = {**row, "found": draw(st.booleans()), "cured_on": at(draw(days)), "seen_on": at(seen)}
             checks.append(row)
-    return firms, checks
+    links = []
+    for i in range(draw(st.integers(0, 5))):
+        began = draw(days)
+        seen = began + draw(st.integers(0, 40))
+        row = {
+            "link_no": f"L{i}",
+            "firm": draw(st.sampled_from(names)),
+            "other": draw(st.sampled_from(names)),
+            "kind": draw(st.sampled_from(["owner", "address"])),
+            "began_on": at(began),
+            "ended_on": None,
+            "seen_on": at(seen),
+        }
+        links.append(row)
+        if draw(st.booleans()):
+            ended = began + draw(st.integers(0, 120))
+            links.append({**row, "ended_on": at(ended), "seen_on": at(seen + draw(st.integers(1, 60)))})
+    return firms, checks, links
 
 
 def at(number_: int) -> dt.date:
@@ -299,10 +398,10 @@ def test_every_feature_equals_a_plain_python_oracle(data, world_class):
 @given(data=worlds(), planted=worlds(), order=st.randoms(use_true_random=False))
 def test_records_known_on_or_after_as_of_never_matter(data, planted, order, world_class):
     """Planting records and corrections known on as_of or later, and shuffling the rows, changes no feature."""
-    firms, checks = data
+    firms, checks, links = data
     as_of = at(133)
     with tempfile.TemporaryDirectory() as folder:
-        keys, before = features_of(world_class(Path(folder) / "a", firms, checks), "lake", [as_of])
+        keys, before = features_of(world_class(Path(folder) / "a", firms, checks, links), "lake", [as_of])
         future = [
             {**row, "check_no": f"P{row['check_no']}", "seen_on": max(row["seen_on"], as_of)} for row in planted[1]
         ]
@@ -324,6 +423,19 @@ def test_records_known_on_or_after_as_of_never_matter(data, planted, order, worl
         }
         rows = [*checks, *unique.values()]
         order.shuffle(rows)
-        after_keys, after = features_of(world_class(Path(folder) / "b", [*firms, *moved], rows), "lake", [as_of])
+        later = [{**row, "link_no": f"P{row['link_no']}", "seen_on": max(row["seen_on"], as_of)} for row in planted[2]]
+        ended = [
+            {
+                **row,
+                "ended_on": max(as_of, row["began_on"]),
+                "seen_on": max(as_of, row["seen_on"] + dt.timedelta(days=1)),
+            }
+            for row in links
+        ]
+        rows_of_links = {(row["link_no"], row["seen_on"]): row for row in [*later, *ended]}
+        rows_of_links |= {(row["link_no"], row["seen_on"]): row for row in links}
+        after_keys, after = features_of(
+            world_class(Path(folder) / "b", [*firms, *moved], rows, [*rows_of_links.values()]), "lake", [as_of]
+        )
         np.testing.assert_array_equal(before, after)
         assert keys == after_keys

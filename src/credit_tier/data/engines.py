@@ -30,8 +30,8 @@ def scan(paths: Sequence[Path]) -> nw.LazyFrame[pl.LazyFrame]:
     return nw.from_native(pl.scan_parquet([str(path) for path in paths], glob=False))
 
 
-def frame(columns: Mapping[str, object]) -> nw.DataFrame[pl.DataFrame]:
-    """Return columns (sequences or arrays of one length) as a frame.
+def frame(columns: Mapping[str, object], *, nan_is_null: bool = False) -> nw.DataFrame[pl.DataFrame]:
+    """Return columns (sequences or arrays of one length) as a frame; `nan_is_null` makes NaN in arrays an empty value.
 
     >>> frame({"enterprise_no": [0, 1], "code": ["a", "b"]}).shape
     (2, 2)
@@ -39,7 +39,7 @@ def frame(columns: Mapping[str, object]) -> nw.DataFrame[pl.DataFrame]:
     import narwhals as nw
     import polars as pl
 
-    return nw.from_native(pl.DataFrame(dict(columns)), eager_only=True)
+    return nw.from_native(pl.DataFrame(dict(columns), nan_to_null=nan_is_null), eager_only=True)
 
 
 def from_pandas(table: pd.DataFrame) -> nw.DataFrame[pl.DataFrame]:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from credit_tier.canonical import digest_of
+from credit_tier.data import engines
 from credit_tier.errors import FeatureError
-from credit_tier.features.context import context_pass
-from credit_tier.features.subject import subject_pass
+from credit_tier.features.conditions import AS_OF
+from credit_tier.features.context import context_pass, wider_pass
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import narwhals as nw
     import numpy as np
     from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
+    from credit_tier.features.kernel import Rows
+
+SUBJECTS_AT_ONCE = 250_000
+"""Subjects whose records are read together: bounds the memory, and divides the parts in which the lake is written."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +35,33 @@ class FeatureFrame:
 
     Attributes
     ----------
-    frame : Narwhals frame in spine order: `enterprise_no` Int32, `as_of_day` Int32, then one Float32 column per feature.
-    features : their specs, in column order.
+    enterprise_no, as_of_day : int32, one per row, in spine order.
+    values : float32 array of shape (features, rows); NaN where a value is unknown.
+    features : their specs, in order.
     digest : SHA-256 over the features' declarations and the lake's digest.
     """
 
-    frame: nw.DataFrame[Any]
+    enterprise_no: NDArray[np.int32]
+    as_of_day: NDArray[np.int32]
+    values: NDArray[np.float32]
     features: tuple[FeatureSpec, ...]
     digest: str
 
+    def __len__(self) -> int:
+        return len(self.enterprise_no)
+
+    @cached_property
+    def frame(self) -> nw.DataFrame[Any]:
+        """Return a Narwhals frame: `enterprise_no`, `as_of_day`, then one Float32 column per feature, null where unknown."""
+        keys = {"enterprise_no": self.enterprise_no, AS_OF: self.as_of_day}
+        columns = {f.id: values for f, values in zip(self.features, self.values, strict=True)}
+        return engines.frame({**keys, **columns}, nan_is_null=True)
+
     def matrix(self) -> NDArray[np.float32]:
-        """Return the values as a float32 array of shape (rows, features); NaN where a value is unknown."""
+        """Return the values as a float32 array of shape (rows, features), as learning wants them."""
         import numpy as np
 
-        columns = [self.frame[feature.id].to_numpy().astype(np.float32) for feature in self.features]
-        return (
-            np.ascontiguousarray(np.stack(columns, axis=1)) if columns else np.empty((len(self.frame), 0), np.float32)
-        )
+        return np.ascontiguousarray(self.values.T)
 
 
 def catalogue_digest(features: tuple[FeatureSpec, ...]) -> str:
@@ -65,21 +85,74 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
     Source: DESIGN sections 2 and 5; `reference/performance.md` lessons 1 to 4.
     """
 
+    import numpy as np
+
     _check_sources(lake, features, spine)
     spine = spine.sort("row")
-    frame = spine.select("row", "enterprise_no", "as_of_day")
-    own = [f for f in features if f.source != "spine" and f.group_by is None and f.shrink is None]
-    for table in dict.fromkeys(f.source for f in own):
-        chosen = tuple(f for f in own if f.source == table)
-        frame = frame.join(subject_pass(lake, table, chosen, spine), on="row", how="left")
-    context = tuple(f for f in features if f.group_by is not None or f.shrink is not None)
+    subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
+    values = np.full((len(features), len(subject)), np.nan, np.float32)
+    place = {f.id: number for number, f in enumerate(features)}
+    _own(lake, tuple(f for f in features if f.source != "spine" and f.group_by is None), spine, values, place)
+    context = tuple(f for f in features if f.group_by is not None)
     if context:
-        frame = frame.join(context_pass(lake, context, spine), on="row", how="left")
-    attributes = [f for f in features if f.source == "spine"]
-    if attributes:
-        frame = frame.join(spine.select("row", *(_from_spine(f) for f in attributes)), on="row", how="left")
-    finished = frame.sort("row").select("enterprise_no", "as_of_day", *(_filled(f) for f in features))
-    return FeatureFrame(finished, features, digest_of([catalogue_digest(features), lake.digest]))
+        figures = context_pass(lake, context, spine).sort("row")
+        for f in context:
+            values[place[f.id]] = _filled(figures[f.id].to_numpy(), f)
+    for f in features:
+        if f.source == "spine":
+            values[place[f.id]] = _filled(spine.select(_from_spine(f))[f.id].to_numpy(), f)
+    return FeatureFrame(subject, as_of, values, features, digest_of([catalogue_digest(features), lake.digest]))
+
+
+def _own(
+    lake: Lake,
+    features: tuple[FeatureSpec, ...],
+    spine: nw.DataFrame[Any],
+    values: NDArray[np.float32],
+    place: dict[str, int],
+) -> None:
+    """Compute the features of the subject's own and related records; reading and arithmetic of several tables overlap."""
+    import numpy as np
+
+    from credit_tier.features.own import TablePass
+
+    shrunken = tuple(f for f in features if f.shrink is not None)
+    wide = np.empty((len(shrunken), len(spine)), np.float64)
+    if shrunken:
+        figures = wider_pass(lake, shrunken, spine).sort("row")
+        for row, f in enumerate(shrunken):
+            wide[row] = figures[f.id].to_numpy()
+    wider = {f.id: row for row, f in enumerate(shrunken)}
+    passes = []
+    for table, via in dict.fromkeys((f.source, f.via) for f in features):
+        chosen = tuple(f for f in features if (f.source, f.via) == (table, via))
+        passes.append(TablePass(lake, table, via, chosen, places=place, wider=wider))
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        tasks = [
+            pool.submit(item.run, rows, low, high, wide, values)
+            for low, high, rows in _ranges(spine)
+            for item in passes
+        ]
+        for task in tasks:
+            task.result()
+
+
+def _ranges(spine: nw.DataFrame[Any]) -> Iterator[tuple[int, int, Rows]]:
+    """Yield ranges of subjects with their spine rows in ascending order of subject."""
+    import numpy as np
+
+    from credit_tier.features.kernel import Rows
+
+    subject = spine["enterprise_no"].to_numpy()
+    order = np.argsort(subject, kind="stable")
+    subject, as_of = subject[order], spine[AS_OF].to_numpy()[order]
+    start = 0
+    while start < len(subject):
+        low = int(subject[start])
+        high = (low // SUBJECTS_AT_ONCE + 1) * SUBJECTS_AT_ONCE
+        end = int(np.searchsorted(subject, high))
+        yield low, min(high, int(subject[end - 1]) + 1), Rows(subject[start:end], as_of[start:end], order[start:end])
+        start = end
 
 
 def _from_spine(feature: FeatureSpec) -> nw.Expr:
@@ -92,13 +165,12 @@ def _from_spine(feature: FeatureSpec) -> nw.Expr:
     return nw.all_horizontal(*tests, ignore_nulls=False).cast(nw.Float64).alias(feature.id)
 
 
-def _filled(feature: FeatureSpec) -> nw.Expr:
-    import narwhals as nw
+def _filled(values: NDArray[np.float64], feature: FeatureSpec) -> NDArray[np.float64]:
+    """Put the declared value where none is known."""
+    import numpy as np
 
-    value = nw.col(feature.id)
-    if feature.missing.fill is not None:
-        value = value.fill_null(feature.missing.fill)
-    return value.cast(nw.Float32)
+    fill = feature.missing.fill
+    return values if fill is None else np.where(np.isnan(values), fill, values)
 
 
 def _check_sources(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> None:
@@ -118,5 +190,12 @@ def _check_sources(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.Data
                 "CT-FEAT-006",
                 where=feature.id,
                 what=f"the lake has no table '{feature.source}'.",
+                advice=f"Ingest it; the lake has: {', '.join(lake.tables)}.",
+            )
+        elif feature.via is not None and feature.via.table not in lake.tables:
+            raise FeatureError.of(
+                "CT-FEAT-006",
+                where=feature.id,
+                what=f"the lake has no table '{feature.via.table}'.",
                 advice=f"Ingest it; the lake has: {', '.join(lake.tables)}.",
             )

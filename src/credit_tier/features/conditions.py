@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from credit_tier.errors import FeatureError
+from credit_tier.features.values import column_of
 from credit_tier.specs.condition import Condition, literal
 from credit_tier.specs.dataset import DatasetSpec
+from credit_tier.temporal import FOREVER
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -30,17 +33,52 @@ def bind(conditions: Iterable[Condition], spec: DatasetSpec, *, knows_as_of: boo
     """
     import narwhals as nw
 
-    result = nw.col("enterprise_no") >= 0  # always true: a bare literal is no row-wise test
-    for condition in conditions:
-        if condition.column not in spec.columns or condition.column == spec.key:
-            raise FeatureError.of(
-                "CT-FEAT-001",
-                where=f"{spec.table}.{condition.column}",
-                what="a condition names a column that the table does not have.",
-                advice=f"Columns are: {', '.join(name for name in spec.columns if name != spec.key)}.",
-            )
-        result = result & _test(condition, spec, knows_as_of=knows_as_of)
+    result = nw.col("known_day") <= FOREVER  # always true: a bare literal is no row-wise test
+    for place, condition in enumerate(conditions):
+        column_of(condition.column, spec)
+        test = _test(condition, spec, knows_as_of=knows_as_of)
+        result = test if place == 0 else result & test
     return result
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The as_of days at which a record meets the conditions that compare with as_of: ``lower < as_of <= upper``."""
+
+    lower: nw.Expr
+    upper: nw.Expr
+
+
+def split(conditions: Iterable[Condition], spec: DatasetSpec) -> tuple[tuple[Condition, ...], Bounds | None]:
+    """Return the conditions that do not depend on the as_of, and the bounds that stand for those that do, if there are any.
+
+    Raises
+    ------
+    FeatureError : as :func:`bind`.
+    """
+    import narwhals as nw
+
+    fixed: list[Condition] = []
+    lower, upper = [nw.lit(-FOREVER)], [nw.lit(FOREVER)]
+    for condition in conditions:
+        column_of(condition.column, spec)
+        if not _compares_with_as_of(condition, spec):
+            fixed.append(condition)
+            continue
+        day = nw.col(condition.column)
+        if condition.at_least is None:  # the date is the as_of or before it
+            lower.append(day.fill_null(FOREVER) - 1)
+        if condition.at_most is None:  # the date is the as_of or after it
+            upper.append(day.fill_null(-FOREVER))
+    if len(lower) == len(upper) == 1:
+        return tuple(fixed), None
+    whole = Bounds(nw.max_horizontal(*lower).cast(nw.Int32), nw.min_horizontal(*upper).cast(nw.Int32))
+    return tuple(fixed), whole
+
+
+def _compares_with_as_of(condition: Condition, spec: DatasetSpec) -> bool:
+    single = (condition.equals, condition.at_least, condition.at_most)
+    return "as_of" in single and spec.columns[condition.column].type == "date"
 
 
 def _test(condition: Condition, spec: DatasetSpec, *, knows_as_of: bool) -> nw.Expr:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF, bind
 from credit_tier.features.spine import register_columns
-from credit_tier.features.subject import numeric, scale_of
+from credit_tier.features.values import numeric, scale_of
 from credit_tier.features.visible import event_day, first_day
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.feature import FeatureSpec
@@ -55,13 +55,8 @@ def measures_of(feature: FeatureSpec, group: tuple[str, ...]) -> tuple[Measure, 
             return number, number
 
 
-def group_of(feature: FeatureSpec, key: str) -> tuple[str, ...]:
-    """Return the columns of a context feature's group; a shrunken feature of the subject is grouped by the subject."""
-    return (key,) if feature.group_by is None else feature.group_by
-
-
 def context_pass(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
-    """Return `row` and one Float64 column per feature, empty where the group has no record in the window.
+    """Return `row` and one Float64 column per feature of a group, empty where the group has no record in the window.
 
     Raises
     ------
@@ -69,38 +64,60 @@ def context_pass(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFr
     """
     import narwhals as nw
 
-    key = lake.spec(lake.register).key
-    wanted: dict[Measure, str] = {}
-    for feature in features:
-        groups = [group_of(feature, key)] + ([feature.shrink.towards] if feature.shrink else [])
-        for group in groups:
-            for measure in measures_of(feature, group):
-                wanted.setdefault(measure, f"m{len(wanted)}")
-
-    frame = spine.select("row")
-    for table, group in dict.fromkeys((m.table, m.group) for m in wanted):
-        chosen = {m: name for m, name in wanted.items() if (m.table, m.group) == (table, group)}
-        frame = frame.join(_sweep(lake, table, group, chosen, spine), on="row", how="left")
-
-    def total(measure: Measure) -> nw.Expr:
-        return nw.col(wanted[measure]).fill_null(0).cast(nw.Float64)
-
+    totals = _Totals(lake)
     values = []
     for feature in features:
-        top, bottom = (total(m) for m in measures_of(feature, group_of(feature, key)))
-        scale = scale_of(feature.column, lake.spec(feature.source)) if feature.column else 1.0
+        top, bottom = totals.of(feature, feature.group_by or ())
+        value: nw.Expr
         if feature.aggregate in {"count", "sum"}:
-            value = nw.when(bottom > 0).then(top * scale)
+            value = nw.when(bottom > 0).then(top)
         elif feature.shrink is None:
-            value = nw.when(bottom > 0).then(top * scale / bottom)
+            value = nw.when(bottom > 0).then(top / bottom)
         else:
-            wide_top, wide_bottom = (total(m) for m in measures_of(feature, feature.shrink.towards))
-            weight = feature.shrink.weight
-            value = nw.when(wide_bottom > 0).then(
-                (top * scale + weight * (wide_top * scale / wide_bottom)) / (bottom + weight)
-            )
+            weight, wider = feature.shrink.weight, totals.mean(feature, feature.shrink.towards)
+            value = (top + weight * wider) / (bottom + weight)
         values.append(value.alias(feature.id))
-    return frame.select("row", *values)
+    return totals.at(spine).select("row", *values)
+
+
+def wider_pass(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """Return `row` and, per shrunken feature of the subject itself, the figure of the wider group towards which it leans."""
+    totals = _Totals(lake)
+    values = [totals.mean(f, f.shrink.towards).alias(f.id) for f in features if f.shrink is not None]
+    return totals.at(spine).select("row", *values)
+
+
+class _Totals:
+    """The running totals that features ask for; each is computed once, by one sweep per table and group."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self.wanted: dict[Measure, str] = {}
+
+    def of(self, feature: FeatureSpec, group: tuple[str, ...]) -> tuple[nw.Expr, nw.Expr]:
+        """Return numerator, in the column's own unit, and denominator of a feature in a group."""
+        import narwhals as nw
+
+        top, bottom = (
+            nw.col(self.wanted.setdefault(m, f"m{len(self.wanted)}")).fill_null(0).cast(nw.Float64)
+            for m in measures_of(feature, group)
+        )
+        return top * (scale_of(feature.column, self.lake.spec(feature.source)) if feature.column else 1.0), bottom
+
+    def mean(self, feature: FeatureSpec, group: tuple[str, ...]) -> nw.Expr:
+        """Return a group's mean or share, empty where it has no record."""
+        import narwhals as nw
+
+        top, bottom = self.of(feature, group)
+        return nw.when(bottom > 0).then(top / bottom)
+
+    def at(self, spine: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+        """Return `row` and all totals at each spine row."""
+        frame = spine.select("row")
+        for table, group in dict.fromkeys((m.table, m.group) for m in self.wanted):
+            chosen = {m: name for m, name in self.wanted.items() if (m.table, m.group) == (table, group)}
+            frame = frame.join(_sweep(self.lake, table, group, chosen, spine), on="row", how="left")
+        return frame
 
 
 def _sweep(
@@ -146,15 +163,11 @@ def _spine_groups(lake: Lake, group: tuple[str, ...], keys: list[str], spine: nw
     """Return row, as_of_day and the group columns of each spine row as text."""
     import narwhals as nw
 
-    register_key = lake.spec(lake.register).key
-    from_register = [name for name in group if name not in spine.columns and name != register_key]
+    from_register = [name for name in group if name not in spine.columns]
     frame = spine
     if from_register:
         frame = frame.join(register_columns(lake, spine, from_register), on="row", how="left")
-    named = [
-        _as_text("enterprise_no" if name == register_key else name).alias(key)
-        for name, key in zip(group, keys, strict=False)
-    ]
+    named = [_as_text(name).alias(key) for name, key in zip(group, keys, strict=False)]
     return frame.select("row", AS_OF, *(named or [nw.lit("").alias("g")]))
 
 
@@ -165,10 +178,9 @@ def _record_groups(
     import narwhals as nw
 
     spec = lake.spec(table)
-    register = lake.spec(lake.register)
     needed = {m.column for m in measures} | {c.column for m in measures for c in m.conditions}
-    own = [name for name in group if name in spec.columns and name not in {spec.key, register.key}]
-    foreign = [name for name in group if name not in own and name not in {spec.key, register.key}]
+    own = [name for name in group if name in spec.columns]
+    foreign = [name for name in group if name not in own]
     columns = [name for name in spec.columns if (name in needed or name in own) and name != spec.key]
     records = lake.frame(table).select(
         "enterprise_no", "record_id", event_day().alias("event_day"), "known_day", "superseded_day", *columns
@@ -178,10 +190,7 @@ def _record_groups(
     )
     if foreign:
         records = _with_register(lake, records, foreign)
-    named = [
-        _as_text("enterprise_no" if name in {spec.key, register.key} else name).alias(key)
-        for name, key in zip(group, keys, strict=False)
-    ]
+    named = [_as_text(name).alias(key) for name, key in zip(group, keys, strict=False)]
     return records.with_columns(*(named or [nw.lit("").alias("g")]))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF, bind
-from credit_tier.features.visible import NUMBER_SCALE, event_day, is_visible
+from credit_tier.features.values import numeric, scale_of
+from credit_tier.features.visible import event_day, is_visible
 from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import FeatureSpec
 
@@ -17,45 +17,6 @@ if TYPE_CHECKING:
 
 ORDER = ["event_day", "record_id"]
 """Order of records of one subject: `last` is the latest event, ties by record identity."""
-
-
-def numeric(column: str, spec: DatasetSpec) -> nw.Expr:
-    """Return a column as a whole number whose sums are exact; see :func:`scale_of` for its unit.
-
-    Codes with a vocabulary become their position in it (declared order), dates their day number.
-
-    Raises
-    ------
-    FeatureError : CT-FEAT-001 unknown column, CT-FEAT-004 a column that has no numbers.
-    """
-    import narwhals as nw
-
-    if column not in spec.columns or column == spec.key:
-        raise FeatureError.of(
-            "CT-FEAT-001",
-            where=f"{spec.table}.{column}",
-            what="a feature names a column that the table does not have.",
-            advice=f"Columns are: {', '.join(name for name in spec.columns if name != spec.key)}.",
-        )
-    declared = spec.columns[column]
-    if declared.type == "code" and declared.vocabulary is not None:
-        places = {value: place for place, value in enumerate(declared.vocabulary)}
-        return nw.col(column).replace_strict(places, default=None, return_dtype=nw.Int64)
-    if declared.type == "number":
-        return (nw.col(column) * NUMBER_SCALE).round(0).cast(nw.Int64)
-    if declared.type in {"integer", "money", "boolean", "date"}:
-        return nw.col(column).cast(nw.Int64)
-    raise FeatureError.of(
-        "CT-FEAT-004",
-        where=f"{spec.table}.{column}",
-        what=f"a {declared.type} column without a vocabulary has no numbers to aggregate.",
-        advice="Use n_unique, a filter, or give the column a vocabulary.",
-    )
-
-
-def scale_of(column: str, spec: DatasetSpec) -> float:
-    """Return what a whole number of :func:`numeric` is worth in the column's own unit (money stays in fen)."""
-    return 1 / NUMBER_SCALE if spec.columns[column].type == "number" else 1.0
 
 
 def columns_of(features: tuple[FeatureSpec, ...], spec: DatasetSpec) -> list[str]:
