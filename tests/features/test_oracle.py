@@ -117,6 +117,16 @@ FEATURES = (
         filter=[RANDOM],
         shrink={"weight": 2, "towards": ["area"]},
     ),
+    spec(
+        "area_cured",
+        aggregate="share",
+        numerator=[{"column": "cured_on", "at_most": "as_of"}],
+        filter=[FOUND],
+        group_by=["area"],
+        window={"days": 120},
+    ),
+    spec("area_uncured", aggregate="count", filter=[{"column": "cured_on", "at_least": "as_of"}], group_by=["area"]),
+    spec("kind_fines", aggregate="sum", column="fine", group_by=["area", "founded_on"], filter=[RANDOM]),
     spec("all_fines", aggregate="sum", column="fine", group_by=[], window={"days": 45}),
     spec("own_found", aggregate="share", numerator=[FOUND], shrink={"weight": 5}, window={"days": 90}),
 )
@@ -201,8 +211,7 @@ def expected(world, feature: FeatureSpec, firm: str, as_of: dt.date) -> float:
                 return [r for r in rows if r["firm"] == firm]
             if not group:
                 return rows
-            mine = firms[firm]["area"] if firm in firms else None
-            return [r for r in rows if area_when_usable(world, r) == mine]
+            return [r for r in rows if when_usable(world, r, group) == group_values(firms.get(firm), group)]
 
         own = members(feature.group_by)
         if feature.aggregate == "count":
@@ -287,11 +296,14 @@ def over_links(world, feature: FeatureSpec, firm: str, as_of: dt.date, fill: flo
             return (as_of - max(r["happened_on"] for r in rows)).days
 
 
-def area_when_usable(world, row: dict) -> str | None:
-    """Area of the firm as known on the first day the version can count."""
+def when_usable(world, row: dict, group: tuple[str, ...]) -> list[object]:
+    """Group of the firm as known on the first day the version can count."""
     usable = max(row["happened_on"], row["seen_on"]) + dt.timedelta(days=1)
-    known = {f["firm"]: f for f in seen_at(world.firms, "firm", usable)}
-    return known[row["firm"]]["area"] if row["firm"] in known else None
+    return group_values({f["firm"]: f for f in seen_at(world.firms, "firm", usable)}.get(row["firm"]), group)
+
+
+def group_values(firm: dict | None, group: tuple[str, ...]) -> list[object]:
+    return [None if firm is None else firm[name] for name in group]
 
 
 # ------------------------------------------------------------------------------------------------------------------- the worlds

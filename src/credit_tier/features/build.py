@@ -12,7 +12,6 @@ from credit_tier.canonical import digest_of
 from credit_tier.data import engines
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
-from credit_tier.features.context import context_pass, wider_pass
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
+    from credit_tier.features.context import Context
     from credit_tier.features.kernel import Rows
-
-SUBJECTS_AT_ONCE = 250_000
-"""Subjects whose records are read together: bounds the memory, and divides the parts in which the lake is written."""
+    from credit_tier.features.own import TablePass
 
 
 @dataclass(frozen=True)
@@ -87,71 +85,60 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
 
     import numpy as np
 
+    from credit_tier.features.context import Context
+
     _check_sources(lake, features, spine)
     spine = spine.sort("row")
     subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
     values = np.full((len(features), len(subject)), np.nan, np.float32)
     place = {f.id: number for number, f in enumerate(features)}
-    _own(lake, tuple(f for f in features if f.source != "spine" and f.group_by is None), spine, values, place)
-    context = tuple(f for f in features if f.group_by is not None)
-    if context:
-        figures = context_pass(lake, context, spine).sort("row")
-        for f in context:
-            values[place[f.id]] = _filled(figures[f.id].to_numpy(), f)
+    context = Context(lake, (f for f in features if f.group_by is not None or f.shrink is not None), spine)
+    own = tuple(f for f in features if f.source != "spine" and f.group_by is None)
+    _run_passes(_passes(lake, own, place), spine, context, values)
     for f in features:
-        if f.source == "spine":
+        if f.group_by is not None:
+            values[place[f.id]] = _filled(context.figures(f), f)
+        elif f.source == "spine":
             values[place[f.id]] = _filled(spine.select(_from_spine(f))[f.id].to_numpy(), f)
     return FeatureFrame(subject, as_of, values, features, digest_of([catalogue_digest(features), lake.digest]))
 
 
-def _own(
-    lake: Lake,
-    features: tuple[FeatureSpec, ...],
-    spine: nw.DataFrame[Any],
-    values: NDArray[np.float32],
-    place: dict[str, int],
-) -> None:
-    """Compute the features of the subject's own and related records; reading and arithmetic of several tables overlap."""
-    import numpy as np
-
+def _passes(lake: Lake, features: tuple[FeatureSpec, ...], place: dict[str, int]) -> list[TablePass]:
+    """Return one pass per table, and per table reached over one kind of edge."""
     from credit_tier.features.own import TablePass
 
-    shrunken = tuple(f for f in features if f.shrink is not None)
-    wide = np.empty((len(shrunken), len(spine)), np.float64)
-    if shrunken:
-        figures = wider_pass(lake, shrunken, spine).sort("row")
-        for row, f in enumerate(shrunken):
-            wide[row] = figures[f.id].to_numpy()
-    wider = {f.id: row for row, f in enumerate(shrunken)}
-    passes = []
-    for table, via in dict.fromkeys((f.source, f.via) for f in features):
-        chosen = tuple(f for f in features if (f.source, f.via) == (table, via))
-        passes.append(TablePass(lake, table, via, chosen, places=place, wider=wider))
+    ways = dict.fromkeys((f.source, f.via) for f in features)
+    return [
+        TablePass(lake, table, via, tuple(f for f in features if (f.source, f.via) == (table, via)), place)
+        for table, via in ways
+    ]
+
+
+def _run_passes(
+    passes: list[TablePass], spine: nw.DataFrame[Any], context: Context, values: NDArray[np.float32]
+) -> None:
+    """Compute features of the subject's own and related records; reading and arithmetic of several tables overlap."""
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        tasks = [
-            pool.submit(item.run, rows, low, high, wide, values)
-            for low, high, rows in _ranges(spine)
-            for item in passes
-        ]
+        tasks = [pool.submit(item.run, rows, context, values) for rows in _ranges(spine) for item in passes]
         for task in tasks:
             task.result()
 
 
-def _ranges(spine: nw.DataFrame[Any]) -> Iterator[tuple[int, int, Rows]]:
-    """Yield ranges of subjects with their spine rows in ascending order of subject."""
+def _ranges(spine: nw.DataFrame[Any]) -> Iterator[Rows]:
+    """Yield the spine's rows in ascending order of subject, in ranges of subjects."""
     import numpy as np
 
     from credit_tier.features.kernel import Rows
+    from credit_tier.features.prepare import SUBJECTS_AT_ONCE
 
     subject = spine["enterprise_no"].to_numpy()
     order = np.argsort(subject, kind="stable")
     subject, as_of = subject[order], spine[AS_OF].to_numpy()[order]
     start = 0
     while start < len(subject):
-        low = int(subject[start])
-        high = (low // SUBJECTS_AT_ONCE + 1) * SUBJECTS_AT_ONCE
+        high = (int(subject[start]) // SUBJECTS_AT_ONCE + 1) * SUBJECTS_AT_ONCE
         end = int(np.searchsorted(subject, high))
-        yield low, min(high, int(subject[end - 1]) + 1), Rows(subject[start:end], as_of[start:end], order[start:end])
+        yield Rows(subject[start:end], as_of[start:end], order[start:end])
         start = end
 
 

@@ -92,8 +92,8 @@ def _test(condition: Condition, spec: DatasetSpec, *, knows_as_of: bool) -> nw.E
                 raise FeatureError.of(
                     "CT-FEAT-003",
                     where=f"{spec.table}.{condition.column}",
-                    what="a context feature cannot compare with as_of.",
-                    advice="Use a window, or a feature of the subject itself.",
+                    what="the events of a cohort cannot be compared with as_of: they are what sets it.",
+                    advice="Compare with a date, or leave the condition out.",
                 )
             return nw.col(AS_OF)
         return nw.lit(_literal(text, condition.column, spec))

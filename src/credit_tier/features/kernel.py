@@ -194,7 +194,7 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
                 if kind in (_SHRUNKEN_SHARE, _SHRUNKEN_MEAN):
                     top = float(number[narrower[k]]) if kind == _SHRUNKEN_SHARE else float(total[k])
                     bottom = float(number[t]) if kind == _SHRUNKEN_SHARE else float(terms[k])
-                    value = (top * scale[k] + weight[k] * wide[wider[k], place]) / (bottom + weight[k])
+                    value = (top * scale[k] + weight[k] * wide[wider[k], i]) / (bottom + weight[k])
                 elif number[t] > 0:
                     if kind == _COUNT:
                         value = float(number[t])
@@ -218,6 +218,77 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
                 out[column[k], place] = fill[k] if np.isnan(value) else value
 
 
+@_compiled
+def latest(subject, as_of, record_subject, known, until):  # type: ignore[no-untyped-def]
+    """Return the place of the last version visible at each row, -1 where none is; both sides in ascending order of subject."""
+    found = np.full(subject.shape[0], -1, np.int64)
+    start = 0
+    for i in range(subject.shape[0]):
+        while start < record_subject.shape[0] and record_subject[start] < subject[i]:
+            start += 1
+        r = start
+        while r < record_subject.shape[0] and record_subject[r] == subject[i]:
+            if known[r] < as_of[i] <= until[r]:
+                found[i] = r
+            r += 1
+    return found
+
+
+@_compiled
+def _spread(group, records, tests, test, value_row, only_counts, place, base, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    event, known, until, flags = records.event, records.known, records.until, records.flags
+    lower, upper, values = records.lower, records.upper, records.values
+    word, bit, bound, days = tests.word[test], tests.bit[test], tests.bound[test], tests.days[test]
+    n_days = out.shape[1]
+    for r in range(group.shape[0]):
+        if group[r] < 0 or flags[word, r] & bit == 0:
+            continue
+        low = max(event[r], known[r]) + 1
+        high = min(until[r], event[r] + days)
+        if bound >= 0:
+            low, high = max(low, lower[bound, r] + 1), min(high, upper[bound, r])
+        if high < low:
+            continue
+        value = 1
+        if value_row >= 0:
+            value = values[value_row, r]
+            if value == NONE:
+                continue
+            if only_counts:
+                value = 1
+        begin = place[min(max(low - base, 0), place.shape[0] - 1)]
+        end = place[min(max(high + 1 - base, 0), place.shape[0] - 1)]
+        if begin < end:
+            out[group[r], begin] += value
+            if end < n_days:
+                out[group[r], end] -= value
+
+
+def spread(
+    group: NDArray[np.int64],
+    records: Records,
+    *,
+    tests: Tests,
+    test: int,
+    value: int,
+    only_counts: bool,
+    days: NDArray[np.int32],
+    out: NDArray[np.int64],
+) -> None:
+    """Add to `out` (groups × as_of days) what each record changes in its group's total at the days at which it begins and ends to count.
+
+    Parameters
+    ----------
+    group : of each record, -1 to leave it out. test : which records count.
+    value : row of the values to be summed, or -1 to count records; `only_counts` counts those that have a value.
+    days : the as_of days, ascending.
+    """
+    base = int(days[0])
+    span = np.arange(base, int(days[-1]) + 2, dtype=np.int64)
+    place = np.searchsorted(days, span)  # the first as_of at or after each day
+    _spread(group, records, tests, test, value, only_counts, place, base, out)
+
+
 def fold(
     rows: Rows,
     records: Records,
@@ -233,7 +304,7 @@ def fold(
     Parameters
     ----------
     rows, records : both in ascending order of subject.
-    wide : figures of the wider groups (rows × rows of the result) towards which shrunken features lean.
+    wide : figures of the wider groups (shrunken features × rows) towards which shrunken features lean.
     marks : room for marking values met, as laid out by `features.stamp`.
     """
     _fold(rows, records, tests, features, wide, np.full(marks, -1, np.int32), out)
