@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SPARK := $(VENV)/.spark
 OUT ?= demo-output
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
@@ -23,10 +24,14 @@ demo: $(READY)  ## synthetic city of 20,000 enterprises through the whole loop, 
 	$(if $(filter demo-output,$(OUT)),rm -rf demo-output)
 	$(BIN)/credit-tier demo $(OUT)
 
-test: $(READY)  ## all tests but the long suites
+$(SPARK): requirements-spark.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	@touch $(SPARK)
+
+test: $(READY) $(SPARK)  ## all tests but the long suites
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(READY)  ## the long suites
+test-slow: $(READY) $(SPARK)  ## the long suites
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## format, lint, types, import layers, content
@@ -48,8 +53,9 @@ beijing: $(READY)  ## the real Beijing inspections, DATA=folder
 	$(if $(filter beijing-output,$(BEIJING_OUT)),rm -rf beijing-output)
 	BIN=$(BIN) DATA=$(DATA) OUT=$(BEIJING_OUT) sh examples/beijing/run.sh
 
-lock:  ## resolve requirements.lock anew (needs uv)
+lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
+	echo 'pyspark>=4.0' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-spark.lock
 
 system-deps:  ## Debian packages that some tests use: a PostgreSQL server (as root)
 	@command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends postgresql; }

@@ -5,14 +5,18 @@ The only module that opens an engine session; everything above works on Narwhals
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from credit_tier.errors import MachineError
 
 if TYPE_CHECKING:
     import narwhals as nw
     import pandas as pd
     import polars as pl
+    from pyspark.sql import SparkSession
 
 
 def scan(paths: Sequence[Path]) -> nw.LazyFrame[pl.LazyFrame]:
@@ -28,6 +32,63 @@ def scan(paths: Sequence[Path]) -> nw.LazyFrame[pl.LazyFrame]:
     if not paths:
         raise ValueError("a table has at least one file")
     return nw.from_native(pl.scan_parquet([str(path) for path in paths], glob=False))
+
+
+def spark_session(*, memory: str = "2g", partitions: int = 8) -> SparkSession:
+    """Return a Spark session on this machine, or the one that is already running, which is left as it is set.
+
+    Parameters
+    ----------
+    memory : heap of the driver, in which local mode does its work. partitions : parts into which joins and aggregations are cut.
+
+    Raises
+    ------
+    MachineError (CT-ENGINE-001) without PySpark or Java.
+    """
+    import shutil
+
+    try:
+        from pyspark.sql import SparkSession as Sessions
+    except ImportError as error:
+        raise MachineError.of(
+            "CT-ENGINE-001",
+            what="PySpark is not installed.",
+            advice="Install the extra: pip install 'credit-tier[spark]'.",
+        ) from error
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise MachineError.of(
+            "CT-ENGINE-001", what="Spark needs Java 17, which is not there.", advice="Install it: make system-deps."
+        )
+    settings = {
+        "spark.driver.memory": memory,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(partitions),
+    }
+    builder = Sessions.builder.master("local[*]").appName("credit_tier")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session: SparkSession = builder.getOrCreate()
+    return session
+
+
+def scan_spark(session: SparkSession, paths: Sequence[Path]) -> nw.LazyFrame[Any]:
+    """Return a lazy frame of a Spark session over Parquet files of one schema."""
+    import narwhals as nw
+
+    found: nw.LazyFrame[Any] = nw.from_native(session.read.parquet(*(str(path.absolute()) for path in paths)))
+    return found
+
+
+def to_spark(session: SparkSession, table: nw.DataFrame[Any]) -> nw.LazyFrame[Any]:
+    """Return an embedded frame as a lazy frame of a Spark session."""
+    import narwhals as nw
+
+    moved: nw.LazyFrame[Any] = nw.from_native(session.createDataFrame(table.to_arrow()))
+    return moved
 
 
 def frame(columns: Mapping[str, object], *, nan_is_null: bool = False) -> nw.DataFrame[pl.DataFrame]:

@@ -6,23 +6,26 @@ Writing is in `writer` (files) and `ingest` (meaning); nothing here changes a fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
 from credit_tier.canonical import combined_digest, digest_of, file_digest
 from credit_tier.content import Spec
-from credit_tier.data.engines import scan
+from credit_tier.data.engines import scan, scan_spark
 from credit_tier.errors import Fault, LakeError, VerificationError
 from credit_tier.specs.dataset import DatasetSpec
 
 if TYPE_CHECKING:
     import narwhals as nw
     import polars as pl
+    from pyspark.sql import SparkSession
+
+    Scan = Callable[[Sequence[Path]], nw.LazyFrame[Any]]
 
 MANIFEST = "manifest.json"
 CODES = "_codes"
@@ -174,9 +177,10 @@ class Lake:
     A version is visible at as_of if ``known_day < as_of_day and superseded_day >= as_of_day``.
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, manifest: Manifest, scan: Scan = scan) -> None:
         self.path = path
         self.manifest = manifest
+        self._scan = scan
 
     @classmethod
     def open(cls, path: Path | str) -> Lake:
@@ -199,6 +203,10 @@ class Lake:
         if faults:
             raise LakeError(*faults)
         return cls(folder, manifest)
+
+    def on_spark(self, session: SparkSession) -> Lake:
+        """Return the same lake with frames of a Spark session."""
+        return Lake(self.path, self.manifest, partial(scan_spark, session))
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -263,14 +271,14 @@ class Lake:
         """Return the contract under which a table was taken in."""
         return self._entry(table).contract
 
-    def frame(self, table: str) -> nw.LazyFrame[pl.LazyFrame]:
-        """Return a table as a lazy frame, sorted by enterprise_no, event_day, record_id, known_day.
+    def frame(self, table: str) -> nw.LazyFrame[Any]:
+        """Return a table as a lazy frame, sorted by enterprise_no, event_day, record_id, known_day (on Spark: in any order).
 
         Raises
         ------
         LakeError (CT-LAKE-004) if the lake has no such table; the message lists what it has.
         """
-        return scan([self.path / item.name for item in self._entry(table).files])
+        return self._scan([self.path / item.name for item in self._entry(table).files])
 
     @cached_property
     def _codes(self) -> pl.DataFrame:
@@ -282,6 +290,10 @@ class Lake:
         import narwhals as nw
 
         return nw.from_native(self._codes, eager_only=True)
+
+    def code_frame(self) -> nw.LazyFrame[Any]:
+        """Return the codes as a lazy frame of the lake's engine."""
+        return self._scan([self.path / self.manifest.codes.name])
 
     def number_of(self, code: str) -> int | None:
         """Return the enterprise_no of a code, or None if the register does not hold it."""

@@ -145,7 +145,7 @@ def edges(lake: Lake, via: Related) -> nw.LazyFrame[Any]:
     end = nw.col("superseded_day")
     if bounds is not None:
         start, end = nw.max_horizontal(start, bounds.lower), nw.min_horizontal(end, bounds.upper)
-    codes = lake.codes().lazy().select(nw.col("enterprise_no").alias("_related"), "code")
+    codes = lake.code_frame().select(nw.col("enterprise_no").alias("_related"), "code")
     return (
         lake.frame(via.table)
         .filter(bind(fixed, spec, knows_as_of=False))

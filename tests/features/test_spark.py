@@ -1,0 +1,63 @@
+"""The catalogue gives the same on PySpark as embedded, for every feature."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from credit_tier.content import Content
+from credit_tier.data import engines
+from credit_tier.data.city import generate
+from credit_tier.data.ingest import ingest
+from credit_tier.data.lake import Lake
+from credit_tier.features import build as builder
+from credit_tier.features import frames
+from credit_tier.features import spine as spines
+from credit_tier.specs.feature import CatalogueSpec
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A local Spark session that keeps its files under the test's folder and is stopped afterwards."""
+    if shutil.which("java") is None:
+        message = "Java 17 is not installed: make system-deps"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    pytest.importorskip("pyspark")
+    folder = tmp_path_factory.mktemp("spark")
+    before = dict(os.environ)
+    os.environ["SPARK_LOCAL_DIRS"] = str(folder)
+    session = engines.spark_session(memory="1500m", partitions=2)
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        session.stop()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def test_every_feature_of_the_catalogue_is_equal_on_spark(spark, tmp_path: Path) -> None:
+    """What a city computes on one machine is what it computes when it has outgrown one, to the last bit."""
+    generate(tmp_path / "city", enterprises=1_500, seed=4)
+    ingest(tmp_path / "lake", tmp_path / "city" / "records", Content.resolve())
+    lake = Lake.open(tmp_path / "lake")
+    features = tuple(
+        f for f in Content.resolve().load("pipelines", "features.yaml", CatalogueSpec).features if f.source != "spine"
+    )
+    spine = spines.grid(lake, (), [date(2025, 2, 1), date(2026, 1, 1)])
+    embedded = builder.build(lake, features, spine)
+    pairs = engines.to_spark(spark, spine.select("enterprise_no", "as_of_day"))
+    by_spark = (
+        frames.compute(lake.on_spark(spark), features, pairs).collect("polars").sort("as_of_day", "enterprise_no")
+    )
+    np.testing.assert_array_equal(by_spark["enterprise_no"].to_numpy(), embedded.enterprise_no)
+    for feature, ours in zip(features, embedded.values, strict=True):
+        np.testing.assert_array_equal(by_spark[feature.id].to_numpy(), ours, feature.id)
