@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
-    from credit_tier.features.context import Context
+    from credit_tier.features.context import Context, GroupFigures
     from credit_tier.features.kernel import Rows
     from credit_tier.features.own import TablePass
 
@@ -67,7 +67,9 @@ def catalogue_digest(features: tuple[FeatureSpec, ...]) -> str:
     return digest_of([feature.model_dump_json() for feature in features])
 
 
-def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> FeatureFrame:
+def build(
+    lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any], known: GroupFigures | None = None
+) -> FeatureFrame:
     """Compute features for every spine row from records known before its as_of.
 
     Parameters
@@ -75,6 +77,7 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
     lake : the lake to read.
     features : specs in the wanted column order.
     spine : Narwhals frame with `row`, `enterprise_no`, `as_of_day` and attributes, from :mod:`credit_tier.features.spine`.
+    known : figures of groups, where the lake holds single subjects only; None to compute them from the lake.
 
     Raises
     ------
@@ -85,14 +88,17 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
 
     import numpy as np
 
-    from credit_tier.features.context import Context
+    from credit_tier.features.context import Context, KnownContext
 
     _check_sources(lake, features, spine)
     spine = spine.sort("row")
     subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
     values = np.full((len(features), len(subject)), np.nan, np.float32)
+    for row, f in enumerate(features):
+        values[row] = np.nan if f.missing.fill is None else f.missing.fill
     place = {f.id: number for number, f in enumerate(features)}
-    context = Context(lake, (f for f in features if f.group_by is not None or f.shrink is not None), spine)
+    grouped = [f for f in features if f.group_by is not None or f.shrink is not None]
+    context = Context(lake, grouped, spine) if known is None else KnownContext(lake, grouped, spine, known)
     own = tuple(f for f in features if f.source != "spine" and f.group_by is None)
     _run_passes(_passes(lake, own, place), spine, context, values)
     for f in features:
@@ -104,10 +110,11 @@ def build(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any
 
 
 def _passes(lake: Lake, features: tuple[FeatureSpec, ...], place: dict[str, int]) -> list[TablePass]:
-    """Return one pass per table, and per table reached over one kind of edge."""
+    """Return one pass per table, and per table reached over one kind of edge; none where there is nothing to read."""
     from credit_tier.features.own import TablePass
 
-    ways = dict.fromkeys((f.source, f.via) for f in features)
+    leaning = {f.source for f in features if f.shrink is not None}
+    ways = dict.fromkeys((f.source, f.via) for f in features if lake.rows(f.source) or f.source in leaning)
     return [
         TablePass(lake, table, via, tuple(f for f in features if (f.source, f.via) == (table, via)), place)
         for table, via in ways
@@ -118,6 +125,11 @@ def _run_passes(
     passes: list[TablePass], spine: nw.DataFrame[Any], context: Context, values: NDArray[np.float32]
 ) -> None:
     """Compute features of the subject's own and related records; reading and arithmetic of several tables overlap."""
+    if len(spine) == 1:  # a pool would cost more than the work
+        for item in passes:
+            for rows in _ranges(spine):
+                item.run(rows, context, values)
+        return
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         tasks = [pool.submit(item.run, rows, context, values) for rows in _ranges(spine) for item in passes]
         for task in tasks:

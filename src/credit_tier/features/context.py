@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
 from credit_tier.features.groups import Groups
 from credit_tier.features.kernel import spread
@@ -21,7 +22,7 @@ from credit_tier.features.values import scale_of
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import narwhals as nw
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class Context:
 
     def figures(self, feature: FeatureSpec) -> NDArray[np.float64]:
         """Return a group feature at each spine row, NaN where the group has no record in the window."""
-        top, bottom = self._at_rows(feature, feature.group_by or ())
+        top, bottom = self.sides(feature, feature.group_by or ())
         if feature.aggregate in {"count", "sum"}:
             return np.where(bottom > 0, top, np.nan)
         if feature.shrink is None:
@@ -93,9 +94,10 @@ class Context:
 
     def wider(self, feature: FeatureSpec) -> NDArray[np.float64]:
         """Return the mean or share of the group towards which a shrunken feature leans, NaN where it has no record."""
-        return _ratio(*self._at_rows(feature, feature.shrink.towards if feature.shrink else ()))
+        return _ratio(*self.sides(feature, feature.shrink.towards if feature.shrink else ()))
 
-    def _at_rows(self, feature: FeatureSpec, group: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def sides(self, feature: FeatureSpec, group: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return numerator, in the column's own unit, and denominator of a feature in each spine row's group."""
         number = self.groups.of_rows(group)
         top, bottom = (self.totals[m][number, self.day].astype(np.float64) for m in measures_of(feature, group))
         return top * (scale_of(feature.column, self.lake.spec(feature.source)) if feature.column else 1.0), bottom
@@ -128,6 +130,71 @@ class Context:
                     )
         for m in measures:
             np.cumsum(self.totals[m], axis=1, out=self.totals[m])
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """Figures of all groups at one as_of, for questions about single subjects: what :class:`Context` would compute from the lake.
+
+    Attributes
+    ----------
+    totals : feature id and group (columns) to the group's values (as text) to numerator and denominator.
+    """
+
+    as_of_day: int
+    totals: Mapping[tuple[str, tuple[str, ...]], Mapping[tuple[str, ...], tuple[float, float]]]
+
+    @classmethod
+    def of(cls, lake: Lake, features: Iterable[FeatureSpec], spine: nw.DataFrame[Any]) -> GroupFigures:
+        """Return the figures of all groups to which rows of a spine belong; the spine has one as_of.
+
+        Raises
+        ------
+        FeatureError (CT-FEAT-012) if the spine has several as_of dates.
+        """
+        features = tuple(features)
+        context = Context(lake, features, spine)
+        if len(context.days) != 1:
+            raise FeatureError.of(
+                "CT-FEAT-012", what="figures of groups are kept for one as_of.", advice="Give a spine of one date."
+            )
+        totals = {}
+        for feature in features:
+            for group in groups_of(feature):
+                numbers, first = np.unique(context.groups.of_rows(group), return_index=True)
+                top, bottom = (side[first].tolist() for side in context.sides(feature, group))
+                values = context.groups.texts(group, numbers)
+                totals[feature.id, group] = dict(zip(values, zip(top, bottom, strict=True), strict=True))
+        return cls(int(context.days[0]), totals)
+
+
+class KnownContext(Context):
+    """A context whose figures are given.
+
+    Raises
+    ------
+    FeatureError : CT-FEAT-012 if the spine asks for another as_of, CT-FEAT-001 unknown group columns.
+    """
+
+    def __init__(
+        self, lake: Lake, features: Iterable[FeatureSpec], spine: nw.DataFrame[Any], known: GroupFigures
+    ) -> None:
+        wanted = dict.fromkeys(name for f in features for group in groups_of(f) for name in group)
+        self.groups = Groups(lake, spine, list(wanted))
+        self.known = known
+        if any(day != known.as_of_day for day in spine[AS_OF].to_list()):
+            raise FeatureError.of(
+                "CT-FEAT-012",
+                what="the figures of groups are those of another as_of.",
+                advice="Compute them for the as_of of the question.",
+            )
+
+    def sides(self, feature: FeatureSpec, group: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the given figures of each spine row's group, 0 and 0 for a group that nobody was in."""
+        figures = self.known.totals[feature.id, group]
+        found = [figures.get(values, (0.0, 0.0)) for values in self.groups.texts(group, self.groups.of_rows(group))]
+        top, bottom = np.array(found, np.float64).reshape(-1, 2).T
+        return top, bottom
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
