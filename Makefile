@@ -8,7 +8,7 @@ OUT ?= demo-output
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help demo test test-slow lint check bench beijing lock clean system-deps
+.PHONY: help demo test test-slow lint check bench bench-features-full bench-featuretools beijing lock clean system-deps
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/'
@@ -47,6 +47,19 @@ check: lint test  ## everything CI runs
 bench: $(READY)  ## benchmarks: sizes, medians and ratios
 	$(BIN)/python -m benchmarks
 
+bench-features-full: $(READY)  ## features at 0.3, 1 and 3 million enterprises (10 to 30 million events), half an hour and 16 GB
+	$(BIN)/python -m benchmarks.features --enterprises 300000 1000000 3000000
+
+# featuretools needs an older pandas than ours: an environment of its own.
+FEATURETOOLS := .venv-featuretools
+$(FEATURETOOLS)/.ready: benchmarks/featuretools.lock
+	$(PYTHON) -m venv $(FEATURETOOLS)
+	$(FEATURETOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/featuretools.lock
+	@touch $(FEATURETOOLS)/.ready
+
+bench-featuretools: $(READY) $(FEATURETOOLS)/.ready  ## features against featuretools with cutoff times, on samples
+	$(BIN)/python -m benchmarks.features --enterprises 2000 5000 10000 --dates 1 --featuretools $(FEATURETOOLS)/bin/python
+
 DATA ?= ../shared/data/cn_beijing_inspections
 BEIJING_OUT ?= beijing-output
 beijing: $(READY)  ## the real Beijing inspections, DATA=folder
@@ -61,4 +74,4 @@ system-deps:  ## Debian packages that some tests use: a PostgreSQL server (as ro
 	@command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends postgresql; }
 
 clean:
-	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(FEATURETOOLS) $(OUT) build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

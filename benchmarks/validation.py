@@ -19,6 +19,7 @@ import pandera.errors
 import pandera.pandas as pa
 import polars as pl
 
+from benchmarks.memory import peak_memory
 from credit_tier.content import Content
 from credit_tier.data.batches import Spill
 from credit_tier.data.city import generate
@@ -158,12 +159,6 @@ def run(way: str, records: str, out: str) -> None:
     failed = WAYS[way](Path(records), Path(out))
     seconds, cpu = time.perf_counter() - started, time.process_time() - before
     print(failed, cpu, seconds, peak_memory())
-
-
-def peak_memory() -> float:
-    """Return this program's peak memory in GB; `getrusage` would count what the parent held when it started this one."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e6
 
 
 def measured(way: str, records: Path, out: Path) -> tuple[int, float, float, float]:
