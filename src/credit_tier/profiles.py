@@ -16,7 +16,7 @@ from credit_tier.data import engines
 from credit_tier.data.lake import Lake
 from credit_tier.errors import UsageError
 from credit_tier.files import write_text
-from credit_tier.specs.feature import CatalogueSpec
+from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import ModelSpec, TiersSpec
 from credit_tier.temporal import AsOf
 from credit_tier.types import RiskClass
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import narwhals as nw
     import pandas as pd
 
-    from credit_tier.features.build import FeatureFrame
     from credit_tier.learning.bundle import Bundle
     from credit_tier.rules.repair import RepairAssessment
     from credit_tier.rules.resolve import RulePack
@@ -77,20 +76,36 @@ class Profile:
     digests: dict[str, str]
 
 
-def feature_table(lake: Lake, content: Content, as_of: AsOf, out: Path) -> FeatureFrame:
-    """Compute all features of every subject of the register and write them with their codes as Parquet.
+@dataclass(frozen=True)
+class FeatureTable:
+    """A written feature table: rows, features in column order, and the SHA-256 over their declarations and the lake."""
 
-    Features that need an attribute of a planned event are left out: a register has none.
+    rows: int
+    features: tuple[FeatureSpec, ...]
+    digest: str
+
+
+def feature_table(lake: Lake, content: Content, as_of: AsOf, out: Path) -> FeatureTable:
+    """Compute all features of every subject of the register and write them with their codes as Parquet, in the register's order.
+
+    Features that need an attribute of a planned event are left out: a register has none. A range of subjects is in memory at a time.
     """
     from credit_tier.features import build, spine
 
     catalogue = content.load("pipelines", "features.yaml", CatalogueSpec)
     features = tuple(f for f in catalogue.features if f.source != "spine")
-    table = build.build(lake, features, spine.grid(lake, (), [as_of.on]))
-    named = table.frame.join(lake.codes(), on="enterprise_no", how="left").sort("code")
-    facts = {"as_of": str(as_of), "lake": lake.digest, "content": content.digest(), "features": table.digest}
-    engines.write_parquet(out, named.select("code", "as_of_day", *(f.id for f in features)), facts)
-    return table
+    codes = lake.codes().to_native()["code"]
+    digest = build.frame_digest(lake, features)
+    facts = {"as_of": str(as_of), "lake": lake.digest, "content": content.digest(), "features": digest}
+    rows = engines.write_parquet_blocks(
+        out,
+        (
+            engines.frame({"code": codes.gather(block.enterprise_no), **block.columns()}, nan_is_null=True)
+            for block in build.blocks(lake, features, spine.grid(lake, (), [as_of.on]))
+        ),
+        facts,
+    )
+    return FeatureTable(rows, features, digest)
 
 
 def score(

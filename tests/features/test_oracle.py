@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -386,6 +387,13 @@ def features_of(world, name: str, dates: list[dt.date]) -> tuple[list[tuple[str,
     by_frames = frames.compute(lake, FEATURES, pairs).collect().sort("as_of_day", "enterprise_no")
     for feature, ours in zip(FEATURES, frame.values, strict=True):
         np.testing.assert_array_equal(ours, by_frames[feature.id].to_numpy(), feature.id)
+    with (
+        mock.patch.multiple("credit_tier.features.build", SUBJECTS_AT_ONCE=1),
+        mock.patch("credit_tier.features.context.SUBJECTS_AT_ONCE", 2),
+    ):
+        ranges = list(builder.blocks(lake, FEATURES, spine))
+    order = np.lexsort((frame.as_of_day, frame.enterprise_no))
+    np.testing.assert_array_equal(np.concatenate([r.values for r in ranges], axis=1), frame.values[:, order])
     codes = lake.codes()["code"].to_list()
     rows = list(zip(spine["enterprise_no"].to_list(), spine["as_of_day"].to_list(), strict=True))
     return [(codes[no], date_of(day)) for no, day in rows], frame.matrix()
@@ -397,7 +405,7 @@ DATES = [at(70), at(100), at(133), at(200), at(300)]
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=worlds())
 def test_every_feature_equals_a_plain_python_oracle(data, world_class):
-    """A feature is what its declaration says, on any small world with versions and late knowledge, by kernel and by frames."""
+    """A feature is what its declaration says, on any small world with versions and late knowledge, by kernel, by frames, and range by range."""
     with tempfile.TemporaryDirectory() as folder:
         world = world_class(Path(folder), *data)
         keys, values = features_of(world, "lake", DATES)

@@ -68,14 +68,14 @@ def build(
         frame = feature_table(Lake.open(lake), Content.resolve(*(content or ())), AsOf.parse(as_of), out)
     emit(
         {
-            "rows": len(frame.frame),
+            "rows": frame.rows,
             "features": len(frame.features),
             "digest": frame.digest,
             "file": str(out),
             "seconds": steps.seconds,
         },
         as_json=as_json,
-        lines=[f"{len(frame.frame)} × {len(frame.features)} → {out}", f"摘要 digest {frame.digest}"],
+        lines=[f"{frame.rows} × {len(frame.features)} → {out}", f"摘要 digest {frame.digest}"],
     )
 
 

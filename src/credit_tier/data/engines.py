@@ -6,7 +6,7 @@ The only module that opens an engine session; everything above works on Narwhals
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,38 @@ def to_pandas(table: nw.DataFrame[pl.DataFrame]) -> pd.DataFrame:
         else:
             result[name] = series.to_pandas()
     return pd.DataFrame(result)
+
+
+def write_parquet_blocks(
+    path: Path, blocks: Iterable[nw.DataFrame[pl.DataFrame]], metadata: Mapping[str, str] | None = None
+) -> int:
+    """Write frames of one schema, one after the other, as one Parquet file, whole or not at all; return how many rows it has.
+
+    Raises
+    ------
+    ValueError if there is no frame: a file has columns.
+    """
+    import pyarrow.parquet
+
+    from credit_tier import files
+
+    rows, writer = 0, None
+    with files.replacing(path) as temporary:
+        try:
+            for block in blocks:
+                table = block.to_native().to_arrow(compat_level=None)
+                if writer is None:
+                    facts = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
+                    schema = table.schema.with_metadata(facts)
+                    writer = pyarrow.parquet.ParquetWriter(temporary, schema, compression="zstd")
+                writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
+                rows += table.num_rows
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise ValueError("a file has at least one block")
+    return rows
 
 
 def write_parquet(path: Path, table: nw.DataFrame[pl.DataFrame], metadata: Mapping[str, str] | None = None) -> None:

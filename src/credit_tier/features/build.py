@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from credit_tier.canonical import digest_of
 from credit_tier.data import engines
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
+from credit_tier.features.context import Context, KnownContext
+from credit_tier.features.groups import EVERY
+from credit_tier.features.kernel import Rows
+from credit_tier.features.own import TablePass
+from credit_tier.features.prepare import SUBJECTS_AT_ONCE
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import narwhals as nw
-    import numpy as np
     from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
-    from credit_tier.features.context import Context, GroupFigures
-    from credit_tier.features.kernel import Rows
-    from credit_tier.features.own import TablePass
+    from credit_tier.features.context import GroupFigures
+    from credit_tier.features.groups import Places
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,15 @@ class FeatureFrame:
     @cached_property
     def frame(self) -> nw.DataFrame[Any]:
         """Return a Narwhals frame: `enterprise_no`, `as_of_day`, then one Float32 column per feature, null where unknown."""
-        keys = {"enterprise_no": self.enterprise_no, AS_OF: self.as_of_day}
-        columns = {f.id: values for f, values in zip(self.features, self.values, strict=True)}
-        return engines.frame({**keys, **columns}, nan_is_null=True)
+        return engines.frame({"enterprise_no": self.enterprise_no, **self.columns()}, nan_is_null=True)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return `as_of_day` and the features as arrays by name."""
+        named = zip((f.id for f in self.features), self.values, strict=True)
+        return {AS_OF: self.as_of_day, **dict(named)}
 
     def matrix(self) -> NDArray[np.float32]:
         """Return the values as a float32 array of shape (rows, features), as learning wants them."""
-        import numpy as np
 
         return np.ascontiguousarray(self.values.T)
 
@@ -65,6 +72,11 @@ class FeatureFrame:
 def catalogue_digest(features: tuple[FeatureSpec, ...]) -> str:
     """Return the SHA-256 of the features' declarations, in order."""
     return digest_of([feature.model_dump_json() for feature in features])
+
+
+def frame_digest(lake: Lake, features: tuple[FeatureSpec, ...]) -> str:
+    """Return the SHA-256 that a feature frame carries: over the features' declarations and the lake's digest."""
+    return digest_of([catalogue_digest(features), lake.digest])
 
 
 def build(
@@ -86,33 +98,75 @@ def build(
     Source: DESIGN sections 2 and 5; `reference/performance.md` lessons 1 to 4.
     """
 
-    import numpy as np
-
-    from credit_tier.features.context import Context, KnownContext
-
-    _check_sources(lake, features, spine)
     spine = spine.sort("row")
+    work = _Work(lake, features, spine, known)
     subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
-    values = np.full((len(features), len(subject)), np.nan, np.float32)
-    for row, f in enumerate(features):
-        values[row] = np.nan if f.missing.fill is None else f.missing.fill
-    place = {f.id: number for number, f in enumerate(features)}
-    grouped = [f for f in features if f.group_by is not None or f.shrink is not None]
-    context = Context(lake, grouped, spine) if known is None else KnownContext(lake, grouped, spine, known)
-    own = tuple(f for f in features if f.source != "spine" and f.group_by is None)
-    _run_passes(_passes(lake, own, place), spine, context, values)
-    for f in features:
-        if f.group_by is not None:
-            values[place[f.id]] = _filled(context.figures(f), f)
-        elif f.source == "spine":
-            values[place[f.id]] = _filled(spine.select(_from_spine(f))[f.id].to_numpy(), f)
-    return FeatureFrame(subject, as_of, values, features, digest_of([catalogue_digest(features), lake.digest]))
+    values = work.filled(len(subject))
+    work.run([(rows, rows.place) for rows in _ranges(spine)], values)
+    work.add_others(spine, EVERY, values)
+    return FeatureFrame(subject, as_of, values, features, work.digest)
+
+
+def blocks(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> Iterator[FeatureFrame]:
+    """Yield the features of a spine range of subjects by range of subjects, sorted by subject and as_of.
+
+    Only one range is in memory, so that a city larger than memory is worked through; the figures are those of :func:`build`.
+    """
+
+    spine = spine.sort("row")
+    work = _Work(lake, features, spine, None)
+    for rows in _ranges(spine):
+        values = work.filled(len(rows.subject))
+        work.run([(rows._replace(place=np.arange(len(rows.subject))), rows.place)], values)
+        work.add_others(spine, rows.place, values)
+        yield FeatureFrame(rows.subject, rows.as_of, values, features, work.digest)
+
+
+class _Work:
+    """What is to be computed, once for all ranges of subjects: passes over tables and figures of groups."""
+
+    def __init__(
+        self, lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any], known: GroupFigures | None
+    ) -> None:
+        _check_sources(lake, features, spine)
+        self.features = features
+        self.digest = frame_digest(lake, features)
+        grouped = [f for f in features if f.group_by is not None or f.shrink is not None]
+        self.context = Context(lake, grouped, spine) if known is None else KnownContext(lake, grouped, spine, known)
+        place = {f.id: number for number, f in enumerate(features)}
+        self.passes = _passes(lake, tuple(f for f in features if f.source != "spine" and f.group_by is None), place)
+
+    def filled(self, rows: int) -> NDArray[np.float32]:
+        """Return the result with the declared value where none is known."""
+
+        values = np.empty((len(self.features), rows), np.float32)
+        for row, f in enumerate(self.features):
+            values[row] = np.nan if f.missing.fill is None else f.missing.fill
+        return values
+
+    def run(self, ranges: list[tuple[Rows, NDArray[np.int64]]], values: NDArray[np.float32]) -> None:
+        """Compute features of the subject's own and related records; reading and arithmetic of several tables overlap."""
+        tasks = [(item, rows, origin) for rows, origin in ranges for item in self.passes]
+        if values.shape[1] == 1:  # a pool would cost more than the work
+            for item, rows, origin in tasks:
+                item.run(rows, origin, self.context, values)
+            return
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            running = [pool.submit(item.run, rows, origin, self.context, values) for item, rows, origin in tasks]
+            for task in running:
+                task.result()
+
+    def add_others(self, spine: nw.DataFrame[Any], rows: Places, values: NDArray[np.float32]) -> None:
+        """Compute features of groups and of the spine itself."""
+        for place, f in enumerate(self.features):
+            if f.group_by is not None:
+                values[place] = _filled(self.context.figures(f, rows), f)
+            elif f.source == "spine":
+                values[place] = _filled(spine.select(_from_spine(f))[f.id].to_numpy()[rows], f)
 
 
 def _passes(lake: Lake, features: tuple[FeatureSpec, ...], place: dict[str, int]) -> list[TablePass]:
     """Return one pass per table, and per table reached over one kind of edge; none where there is nothing to read."""
-    from credit_tier.features.own import TablePass
-
     leaning = {f.source for f in features if f.shrink is not None}
     ways = dict.fromkeys((f.source, f.via) for f in features if lake.rows(f.source) or f.source in leaning)
     return [
@@ -121,28 +175,8 @@ def _passes(lake: Lake, features: tuple[FeatureSpec, ...], place: dict[str, int]
     ]
 
 
-def _run_passes(
-    passes: list[TablePass], spine: nw.DataFrame[Any], context: Context, values: NDArray[np.float32]
-) -> None:
-    """Compute features of the subject's own and related records; reading and arithmetic of several tables overlap."""
-    if len(spine) == 1:  # a pool would cost more than the work
-        for item in passes:
-            for rows in _ranges(spine):
-                item.run(rows, context, values)
-        return
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        tasks = [pool.submit(item.run, rows, context, values) for rows in _ranges(spine) for item in passes]
-        for task in tasks:
-            task.result()
-
-
 def _ranges(spine: nw.DataFrame[Any]) -> Iterator[Rows]:
     """Yield the spine's rows in ascending order of subject, in ranges of subjects."""
-    import numpy as np
-
-    from credit_tier.features.kernel import Rows
-    from credit_tier.features.prepare import SUBJECTS_AT_ONCE
-
     subject = spine["enterprise_no"].to_numpy()
     order = np.argsort(subject, kind="stable")
     subject, as_of = subject[order], spine[AS_OF].to_numpy()[order]
@@ -166,7 +200,6 @@ def _from_spine(feature: FeatureSpec) -> nw.Expr:
 
 def _filled(values: NDArray[np.float64], feature: FeatureSpec) -> NDArray[np.float64]:
     """Put the declared value where none is known."""
-    import numpy as np
 
     fill = feature.missing.fill
     return values if fill is None else np.where(np.isnan(values), fill, values)

@@ -14,7 +14,7 @@ import numpy as np
 
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
-from credit_tier.features.groups import Groups
+from credit_tier.features.groups import EVERY, Groups, Places
 from credit_tier.features.kernel import spread
 from credit_tier.features.own import selections_of
 from credit_tier.features.prepare import SUBJECTS_AT_ONCE, Prepared, Selection, Value
@@ -81,25 +81,27 @@ class Context:
         for table in dict.fromkeys(m.table for m in wanted):
             self._sweep(table, [m for m in wanted if m.table == table])
 
-    def figures(self, feature: FeatureSpec) -> NDArray[np.float64]:
-        """Return a group feature at each spine row, NaN where the group has no record in the window."""
-        top, bottom = self.sides(feature, feature.group_by or ())
+    def figures(self, feature: FeatureSpec, rows: Places) -> NDArray[np.float64]:
+        """Return a group feature at rows of the spine, NaN where the group has no record in the window."""
+        top, bottom = self.sides(feature, feature.group_by or (), rows)
         if feature.aggregate in {"count", "sum"}:
             return np.where(bottom > 0, top, np.nan)
         if feature.shrink is None:
             return _ratio(top, bottom)
         weight = feature.shrink.weight
-        leaning: NDArray[np.float64] = (top + weight * self.wider(feature)) / (bottom + weight)
+        leaning: NDArray[np.float64] = (top + weight * self.wider(feature, rows)) / (bottom + weight)
         return leaning
 
-    def wider(self, feature: FeatureSpec) -> NDArray[np.float64]:
+    def wider(self, feature: FeatureSpec, rows: Places) -> NDArray[np.float64]:
         """Return the mean or share of the group towards which a shrunken feature leans, NaN where it has no record."""
-        return _ratio(*self.sides(feature, feature.shrink.towards if feature.shrink else ()))
+        return _ratio(*self.sides(feature, feature.shrink.towards if feature.shrink else (), rows))
 
-    def sides(self, feature: FeatureSpec, group: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return numerator, in the column's own unit, and denominator of a feature in each spine row's group."""
-        number = self.groups.of_rows(group)
-        top, bottom = (self.totals[m][number, self.day].astype(np.float64) for m in measures_of(feature, group))
+    def sides(
+        self, feature: FeatureSpec, group: tuple[str, ...], rows: Places
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return numerator, in the column's own unit, and denominator of a feature in the groups of rows of the spine."""
+        number, day = self.groups.of_rows(group, rows), self.day[rows]
+        top, bottom = (self.totals[m][number, day].astype(np.float64) for m in measures_of(feature, group))
         return top * (scale_of(feature.column, self.lake.spec(feature.source)) if feature.column else 1.0), bottom
 
     def _sweep(self, table: str, measures: list[Measure]) -> None:
@@ -161,8 +163,8 @@ class GroupFigures:
         totals = {}
         for feature in features:
             for group in groups_of(feature):
-                numbers, first = np.unique(context.groups.of_rows(group), return_index=True)
-                top, bottom = (side[first].tolist() for side in context.sides(feature, group))
+                numbers, first = np.unique(context.groups.of_rows(group, EVERY), return_index=True)
+                top, bottom = (side.tolist() for side in context.sides(feature, group, first))
                 values = context.groups.texts(group, numbers)
                 totals[feature.id, group] = dict(zip(values, zip(top, bottom, strict=True), strict=True))
         return cls(int(context.days[0]), totals)
@@ -189,10 +191,13 @@ class KnownContext(Context):
                 advice="Compute them for the as_of of the question.",
             )
 
-    def sides(self, feature: FeatureSpec, group: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the given figures of each spine row's group, 0 and 0 for a group that nobody was in."""
+    def sides(
+        self, feature: FeatureSpec, group: tuple[str, ...], rows: Places
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the given figures of the groups of rows of the spine, 0 and 0 for a group that nobody was in."""
         figures = self.known.totals[feature.id, group]
-        found = [figures.get(values, (0.0, 0.0)) for values in self.groups.texts(group, self.groups.of_rows(group))]
+        numbers = self.groups.of_rows(group, rows)
+        found = [figures.get(values, (0.0, 0.0)) for values in self.groups.texts(group, numbers)]
         top, bottom = np.array(found, np.float64).reshape(-1, 2).T
         return top, bottom
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
@@ -13,9 +14,14 @@ from credit_tier.features.kernel import latest
 
 if TYPE_CHECKING:
     import narwhals as nw
-    from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
+
+
+Places = NDArray[np.int64] | slice
+"""Rows of a spine, by their places."""
+
+EVERY = slice(None)
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,10 @@ class Groups:
         """Return how many groups there can be."""
         return int(np.prod([len(self.columns[name].text) for name in group], dtype=np.int64))
 
-    def of_rows(self, group: tuple[str, ...]) -> NDArray[np.int64]:
-        """Return the group of each spine row, 0 to size - 1."""
-        return self._joined(group, [self.columns[name].codes for name in group], self.rows)
+    def of_rows(self, group: tuple[str, ...], rows: Places) -> NDArray[np.int64]:
+        """Return the group of rows of the spine, 0 to size - 1."""
+        count = self.rows if isinstance(rows, slice) else len(rows)
+        return self._joined(group, [self.columns[name].codes[rows] for name in group], count)
 
     def texts(self, group: tuple[str, ...], number: NDArray[np.int64]) -> list[tuple[str, ...]]:
         """Return the values of the columns of groups given by number."""

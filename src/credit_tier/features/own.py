@@ -94,8 +94,8 @@ class TablePass:
             stamp=np.zeros(len(chosen), np.int64),
         )
 
-    def run(self, rows: Rows, context: Context, out: NDArray[np.float32]) -> None:
-        """Compute the features of some rows of the spine into `out` (all features × all rows)."""
+    def run(self, rows: Rows, origin: NDArray[np.int64], context: Context, out: NDArray[np.float32]) -> None:
+        """Compute the features of some rows into `out` (all features × rows of the result); `origin` is their place in the spine."""
         low, high = int(rows.subject[0]), int(rows.subject[-1]) + 1
         if self.via is None:
             frame = self.table.between(low, high)
@@ -111,7 +111,7 @@ class TablePass:
         features = self.features._replace(stamp=ends - sizes)
         wide = np.empty((len(self.shrunken), len(rows.subject)), np.float64)
         for row, feature in enumerate(self.shrunken):
-            wide[row] = context.wider(feature)[rows.place]
+            wide[row] = context.wider(feature, origin)
         fold(rows, records, tests=self.table.tests, features=features, wide=wide, out=out, marks=int(ends[-1]))
 
     @cache  # noqa: B019  (lives as long as the one build that made it)
