@@ -45,7 +45,7 @@ def test_exports_and_plain_files_make_the_same_lake(exports: Path, tmp_path: Pat
 def test_files_look_like_exports(exports: Path) -> None:
     """No file is UTF-8; each begins with a title and says who filled it in; penalties carry the double publicity codes."""
     files = sorted((exports / "records").iterdir())
-    assert len(files) == 16
+    assert len(files) == 23
     for path in files:
         with pytest.raises(UnicodeDecodeError):
             path.read_bytes().decode("utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +197,50 @@ def test_ownership_has_no_effect_on_the_truth(city: Path) -> None:
     overall, spread = joined["effect"].mean(), joined["effect"].std()
     for _, mean, count in joined.group_by("ownership").agg(pl.col("effect").mean(), pl.len()).iter_rows():
         assert abs(mean - overall) < 4 * spread / math.sqrt(count)
+
+
+def test_loans_default_at_their_true_rate_and_worse_enterprises_more_often(city: Path) -> None:
+    """Of loans open for the year to come, as many default as the truth says, and the truth ranks them; 2 to 4 % do."""
+    truth = pl.read_parquet(city / "truth" / "enterprises.parquet").select("uscc", "default_probability")
+    last = pl.read_parquet(city / "records" / "loans.parquet").sort("received_on").group_by("loan_no").last()
+    last = last.join(truth, on="uscc")
+    defaults, expected = [], []
+    for day in (date(2022, 1, 1), date(2023, 1, 1), date(2024, 1, 1)):
+        later = date(day.year + 1, 1, 1)
+        at_risk = last.filter(
+            (pl.col("disbursed_on") < day - timedelta(days=120))
+            & (pl.col("due_on") >= later)
+            & (pl.col("repaid_on").is_null() | (pl.col("repaid_on") >= later))
+            & (pl.col("defaulted_on").is_null() | (pl.col("defaulted_on") >= day))
+        )
+        defaults.append(at_risk["defaulted_on"].is_between(day, later, closed="left").fill_null(value=False).to_numpy())
+        expected.append(at_risk["default_probability"].to_numpy())
+    happened, chance = np.concatenate(defaults), np.concatenate(expected)
+    assert abs(happened.sum() - chance.sum()) < 4 * math.sqrt((chance * (1 - chance)).sum())
+    assert 0.02 < happened.mean() < 0.045
+    assert 0.65 < roc_auc_score(happened, chance) < 0.9
+
+
+def test_new_tables_lean_the_right_way(city: Path) -> None:
+    """Frail enterprises have more incidents, fewer honours and rights, worse colours and sector grades."""
+    truth = pl.read_parquet(city / "truth" / "enterprises.parquet").select("uscc", "frailty")
+
+    def frailty(table: str, which: pl.Expr | None = None) -> float:
+        frame = pl.read_parquet(city / "records" / f"{table}.parquet")
+        frame = frame if which is None else frame.filter(which)
+        return float(np.mean(frame.join(truth, on="uscc")["frailty"].to_numpy()))
+
+    assert frailty("safety_incidents") > 0.15
+    assert frailty("honours") < -0.15
+    assert frailty("intellectual_property") < -0.05
+    colour, letter = pl.col("environment_grade"), pl.col("sector_grade")
+    assert (
+        frailty("environment_grades", colour.is_in(["yellow", "red", "black"]))
+        > frailty("environment_grades", colour == "green") + 0.5
+    )
+    for sector in ("food", "labour", "construction", "transport"):
+        graded = pl.col("sector") == sector
+        assert (
+            frailty("sector_grades", graded & letter.is_in(["C", "D"]))
+            > frailty("sector_grades", graded & (letter == "A")) + 0.5
+        )

@@ -20,7 +20,20 @@ import numpy as np
 
 from credit_tier.canonical import combined_digest, file_digest
 from credit_tier.content import Content
-from credit_tier.data.city import grades, insurance, links, lists, permits, repairs, tables
+from credit_tier.data.city import (
+    changes,
+    grades,
+    insurance,
+    links,
+    lists,
+    loans,
+    merits,
+    permits,
+    regulators,
+    repairs,
+    safety,
+    tables,
+)
 from credit_tier.data.city.columns import Period
 from credit_tier.data.city.dirt import MOST_DIRT, Dirt
 from credit_tier.data.city.exports import ENCODING, export_text
@@ -127,10 +140,11 @@ def generate(
     complained, decided = ledger.complaints, ledger.penalties
     serious = lists.draw_serious_listings(people, decided, period, seed=seed)
     granted = permits.draw_licences(people, decided, period, seed=seed)
+    changed = changes.draw_changes(people, period, seed=seed)
     domain = domains_of(people, complained.subject, complained.department)
 
     makers: dict[str, Callable[[], pl.DataFrame]] = {
-        "enterprises": lambda: tables.enterprises(people, period, seed=seed),
+        "enterprises": lambda: tables.enterprises(people, changed, period, seed=seed),
         "annual_reports": lambda: tables.annual_reports(people, filings, period),
         "inspections": lambda: inspections,
         "complaints": lambda: tables.complaints(people, complained, domain, period, seed=seed),
@@ -146,6 +160,13 @@ def generate(
         "public_credit_grades": lambda: grades.public_credit_grades(people, decided, listed, period, seed=seed),
         "social_insurance": lambda: insurance.social_insurance(people, period, seed=seed),
         "relations": lambda: links.relations(people, period, seed=seed),
+        "enterprise_changes": lambda: changes.enterprise_changes(people, changed, period),
+        "safety_incidents": lambda: safety.safety_incidents(people, period, seed=seed),
+        "environment_grades": lambda: regulators.environment_grades(people, period, seed=seed),
+        "sector_grades": lambda: regulators.sector_grades(people, period, seed=seed),
+        "honours": lambda: merits.honours(people, period, seed=seed),
+        "intellectual_property": lambda: merits.intellectual_property(people, period, seed=seed),
+        "loans": lambda: loans.loans(people, period, seed=seed),
     }
     inspections, behind = tables.inspections(people, ledger.visits, period, seed=seed)
     specs = load_specs(Content.resolve()) if dirty or style == "exports" else {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from credit_tier.data.city.loans import default_hazard
 from credit_tier.data.city.population import Population
 from credit_tier.data.city.supervision import STRATA
 from credit_tier.data.city.world import Ledger
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def truth_tables(people: Population, ledger: Ledger, *, opening: date, burn_in: int) -> dict[str, pl.DataFrame]:
     """Return the hidden tables.
 
-    ``enterprises`` one row per enterprise: what its log-odds are made of; ``states`` one row per living enterprise and first month
+    ``enterprises`` one row per enterprise: what its log-odds are made of, and its chance to default on a loan open for a year; ``states`` one row per living enterprise and first month
     of a quarter: `enterprise` (row in ``enterprises``), probability and state; ``months`` the whole city by month;
     ``frames`` the frame of each month's random draw by stratum.
     """
@@ -37,6 +38,7 @@ def truth_tables(people: Population, ledger: Ledger, *, opening: date, burn_in: 
                 "size_effect": people.size_effect,
                 "frailty": people.frailty,
                 "distress": people.distress,
+                "default_probability": -np.expm1(-default_hazard(people)),
                 "is_shell": people.is_shell,
                 "staff": people.staff,
             }

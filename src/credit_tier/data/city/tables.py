@@ -8,6 +8,7 @@ import numpy as np
 
 from credit_tier.data.city import places
 from credit_tier.data.city.chance import NEVER, Index, delay, stream
+from credit_tier.data.city.changes import Changes
 from credit_tier.data.city.columns import (
     Period,
     as_text,
@@ -53,13 +54,18 @@ CHANNELS = ("hotline_12315", "hotline_12345", "letter", "other")
 OUTCOMES = ("upheld", "unfounded", "settled", "not_accepted")
 
 
-def enterprises(people: Population, period: Period, *, seed: int) -> pl.DataFrame:
-    """Return the register: one version per enterprise, and a second when it has closed."""
+def enterprises(people: Population, changes: Changes, period: Period, *, seed: int) -> pl.DataFrame:
+    """Return the register: one version per enterprise, a second when its capital has changed, and another when it has closed."""
     rng = stream(seed, "register")
     told = np.maximum(people.registered + 1, people.closed + delay(rng, len(people), median=5, spread=0.8, late=0.03))
+    raised = np.flatnonzero((changes.capital_after >= 0) & (changes.received < period.cutoff))
+    capital = people.capital.copy()
+    capital[changes.subject[raised]] = changes.capital_after[raised]
     everyone, gone = np.arange(len(people)), np.flatnonzero(told < period.cutoff)
-    subject = np.concatenate([everyone, gone])
-    status = np.concatenate([np.zeros(len(people), dtype=np.int64), 1 + people.closed_as[gone]])
+    subject = np.concatenate([everyone, changes.subject[raised], gone])
+    is_first = np.arange(len(subject)) < len(people)
+    as_before = np.zeros(len(people) + len(raised), dtype=np.int64)
+    status = np.concatenate([as_before, 1 + people.closed_as[gone]])
     ownership = [places.ENTITY_TYPES[code][0] for code in ENTITY_CODES]
     return in_order(
         {
@@ -68,13 +74,13 @@ def enterprises(people: Population, period: Period, *, seed: int) -> pl.DataFram
             "industry_section": words(SECTION_CODES, people.section[subject]),
             "industry_division": words(DIVISION_CODES, people.division[subject]),
             "established_on": dates(people.established[subject]),
-            "registered_capital": as_text(whole(people.capital[subject])),
+            "registered_capital": as_text(whole(np.where(is_first, people.capital[subject], capital[subject]))),
             "entity_type": words(ENTITY_CODES, people.entity_type[subject]),
             "ownership": words(ownership, people.entity_type[subject]),
             "size_class": words(SIZE_CLASSES, people.size_class[subject]),
             "status": words(("active", *(name for name, _ in STATUS_AFTER)), status),
-            "status_on": dates(np.concatenate([people.established, people.closed[gone]])),
-            "received_on": dates(np.concatenate([people.registered, told[gone]])),
+            "status_on": dates(np.where(status == 0, people.established[subject], people.closed[subject])),
+            "received_on": dates(np.concatenate([people.registered, changes.received[raised], told[gone]])),
         },
         "uscc",
     )
