@@ -56,7 +56,10 @@ AHEAD = {"received_on", "due_on", "valid_to"}
 
 
 SPECS = load_specs(Content.resolve())
-DELIVERED = tuple(sorted(name for name, spec in SPECS.items() if spec.kind in {"entity", "event", "snapshot"}))
+OFFICE = {"calendar", "inspection_items", "inspectors", "recusals"}
+"""Tables about the inspecting office, which the city leaves to it."""
+
+DELIVERED = tuple(sorted(set(SPECS) - OFFICE))
 """Tables that the city's departments deliver."""
 
 
