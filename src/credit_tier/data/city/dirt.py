@@ -100,7 +100,7 @@ def _soil_table(
     candidates = np.arange(frame.height)
     if spec.kind == "entity":
         candidates = np.flatnonzero(~frame[spec.key].is_first_distinct().to_numpy())
-    count = min(round(share * frame.height), len(candidates) // 2)
+    count = min(round(share * len(candidates)), len(candidates) // 2)
     chosen = rng.permutation(candidates)[:count]
     ways = [*_spoilers(spec, strangers, rng), *_copies(spec)]
     way_of = rng.integers(0, len(ways), count)
