@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 SCRIPT = [sys.executable, "-c", "from credit_tier.cli.main import run; run()"]
@@ -40,9 +41,14 @@ def test_the_demo_leaves_everything_it_promises(played: tuple[Path, dict]) -> No
         "draw/record.json",
         "draw/public.json",
         "repair_worklist.csv",
+        "validation.html",
         "index.html",
     ):
         assert (out / name).is_file(), name
+    assert told["columns"]["alias"] > 150
+    assert told["validation"] == "warn"
+    planted = pl.read_parquet(out / "city" / "truth" / "dirty.parquet")
+    assert told["quarantined"] == (planted["rule"] != "").sum() > 500
     assert told["draw"]["verified"] is True
     assert told["draw"]["visits"] > 0
     assert len(told["next"]) == 3

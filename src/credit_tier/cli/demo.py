@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,17 @@ import typer
 from credit_tier.cli.shell import JsonFlag, Steps, emit, table
 
 if TYPE_CHECKING:
+    from credit_tier.data.quality import Validation
+    from credit_tier.data.report import IngestReport
     from credit_tier.reports.round import Round
 
 MODEL = "violation_risk"
+DIRTY = 0.02
+"""Share of spoiled rows, so that quarantine and the validation report have something to show."""
+
+SPELLINGS = {"name": "列名 name", "alias": "别名 alias", "title": "名称 title", "guessed": "推测 guessed"}
+"""How a header was recognised; the demo delivers all days of receipt in columns of their own."""
+
 BEACON = "demo: no public beacon, for trying out only"
 
 
@@ -36,11 +45,11 @@ def demo(
             advice="Give a new folder, or remove this one.",
         )
     steps = Steps(quiet=as_json)
-    found = _play(out, enterprises, seed, threads, steps)
+    found, report, validation = _play(out, enterprises, seed, threads, steps)
     commands = found.commands[1:]
     total = sum(steps.seconds.values())
     lines = [
-        *table("得到 made", ["结果 result", "位置 where", "概要 summary"], _made(out, found)),
+        *table("得到 made", ["结果 result", "位置 where", "概要 summary"], _made(out, found, report, validation)),
         "",
         *table(
             f"用时 time {total:.1f} s",
@@ -54,6 +63,9 @@ def demo(
     result = {
         "out": str(out),
         "seconds": steps.seconds,
+        "columns": _recognised(report),
+        "quarantined": _quarantined(report),
+        "validation": validation.verdict,
         "metrics": found.training.evaluation.metrics(),
         "scores": found.scores.summary,
         "draw": {"visits": found.record.visits, "record": found.record.digest, "verified": found.verdict.holds},
@@ -66,7 +78,7 @@ def demo(
         raise typer.Exit(5)
 
 
-def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) -> Round:
+def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) -> tuple[Round, IngestReport, Validation]:
     """Run the loop and write everything; the same arguments give the same bytes."""
     from credit_tier import draws, profiles, training
     from credit_tier.canonical import sha256_hex
@@ -75,19 +87,24 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
     from credit_tier.data.city import generate
     from credit_tier.data.ingest import ingest
     from credit_tier.data.lake import Lake
+    from credit_tier.data.quality import validate
     from credit_tier.files import write_bytes
     from credit_tier.reports import page
     from credit_tier.reports.round import Round
     from credit_tier.reports.round import page as round_page
+    from credit_tier.reports.validation import page as validation_page
     from credit_tier.specs.feature import CatalogueSpec
     from credit_tier.temporal import AsOf, parse_date
 
     content = Content.shipped()
     with steps.step("合成城市 city"):
-        city = generate(out / "city", enterprises=enterprises, seed=seed)
+        city = generate(out / "city", enterprises=enterprises, seed=seed, style="exports", dirty=DIRTY)
     with steps.step("入湖 ingest"):
         report = ingest(out / "lake", out / "city" / "records", content)
         lake = Lake.open(out / "lake")
+    with steps.step("校验 validate"):
+        validation = validate(lake)
+        page.write(out / "validation.html", validation_page(validation, lake="lake"))
     with steps.step("训练 train"):
         trained = training.train(MODEL, lake, content, store=out / "mlflow", seed=seed, threads=threads)
     as_of = AsOf(parse_date(str(city.cutoff)))
@@ -129,7 +146,7 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
             is_synthetic=True,
         )
         page.write(out / "index.html", round_page(found))
-    return found
+    return found, report, validation
 
 
 def _bin() -> str:
@@ -144,16 +161,37 @@ def _bin() -> str:
     return f"{os.path.relpath(folder)}/"
 
 
-def _made(out: Path, found: Round) -> list[list[str]]:
+def _made(out: Path, found: Round, report: IngestReport, validation: Validation) -> list[list[str]]:
+    from credit_tier.reports.validation import verdict
+
     evaluation, summary = found.training.evaluation, found.scores.summary
     interval = evaluation.auc_interval
     classes = " ".join(f"{name} {count:,}" for name, count in summary["classes"].items())
     verified = "核验成立 verified" if found.verdict.holds else "核验失败 NOT VERIFIED"
     return [
         ["数据湖 lake", str(out / "lake"), f"{sum(rows for _, _, rows, _ in found.tables):,} 行 rows"],
+        ["送达 delivery", str(out / "city" / "records"), _spellings(report)],
+        ["隔离 quarantine", str(out / "lake" / "_quarantine"), f"{_quarantined(report):,} 行 rows"],
+        ["校验 validation", str(out / "validation.html"), " ".join(verdict(validation))],
         ["模型 model", str(out / "mlflow"), f"AUC {evaluation.auc:.3f} ({interval.low:.3f}–{interval.high:.3f})"],
         ["评分 scores", str(out / "scores"), f"{summary['enterprises']:,} 户: {classes}"],
         ["抽取 draw", str(out / "draw"), f"{found.record.visits:,} 户 visits · {verified}"],
         ["修复 repair", str(out / "repair_worklist.csv"), f"{len(found.worklist.items):,} 条 items"],
         ["网页 page", str(out / "index.html"), f"{(out / 'index.html').stat().st_size // 1024} KB"],
     ]
+
+
+def _recognised(report: IngestReport) -> dict[str, int]:
+    """Return how many columns of the files were recognised, by the spelling of their header: name, alias, title, guessed."""
+    ways = Counter(column.how for table in report.tables for file in table.files for column in file.columns)
+    return {str(way): count for way, count in sorted(ways.items())}
+
+
+def _spellings(report: IngestReport) -> str:
+    counted = _recognised(report)
+    ways = "、".join(f"{SPELLINGS[way]} {count}" for way, count in counted.items())
+    return f"{sum(counted.values())} 列已识别 columns recognised: {ways}"
+
+
+def _quarantined(report: IngestReport) -> int:
+    return sum(table.quarantined for table in report.tables)
