@@ -37,14 +37,24 @@ attribute     : a numeric column of the spine itself, known before as_of; with s
 
 FORBIDDEN_WORDS = (
     "ownership",
+    "entity_type",
     "registration_place",
     "size_class",
+    "registered_capital",
+    "insured_staff",
+    "revenue",
     "legal_representative",
     "id_number",
     "gender",
     "ethnic",
 )
-"""Columns that may never feed a feature: 优化营商环境条例 art. 10, 12, 13; PIPL art. 6."""
+"""Columns that may never feed a feature: 优化营商环境条例 art. 10, 12, 13; PIPL art. 6.
+
+The type of entity tells the ownership; capital, staff and revenue are what the size is measured by.
+"""
+
+STRATA = ("district",)
+"""Places: they may form the groups of a context feature, but neither be a value nor choose records (公平竞争审查条例 art. 9)."""
 
 
 class Window(Spec):
@@ -168,10 +178,17 @@ class FeatureSpec(Spec):
         if self.via is not None and self.aggregate == "days_since" and self.column is not None:
             raise ValueError("days_since over related subjects counts from the latest event and takes no column")
         conditions = (*self.filter, *self.numerator, *(self.via.filter if self.via else ()))
-        for name in (self.column, *(self.group_by or ()), *(c.column for c in conditions)):
+        chosen = (self.column, *(c.column for c in conditions))
+        groups = (*(self.group_by or ()), *(self.shrink.towards if self.shrink else ()))
+        for name in (*chosen, *groups):
             if name is not None and any(word in name for word in FORBIDDEN_WORDS):
                 raise ValueError(
                     f"'{name}' may not feed a feature (优化营商环境条例 art. 10, 12, 13; 个人信息保护法 art. 6); use it as a slice of the disparity report"
+                )
+        for name in chosen:
+            if name in STRATA:
+                raise ValueError(
+                    f"'{name}' may form groups but may not feed a feature (优化营商环境条例 art. 13; 公平竞争审查条例 art. 9)"
                 )
         return self
 

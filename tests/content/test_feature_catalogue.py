@@ -1,0 +1,263 @@
+"""The shipped catalogue: complete, in the dimensions of the national index, over every table, and closed to what may not count."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from credit_tier.content import Content
+from credit_tier.errors import ContentError
+from credit_tier.specs import together
+from credit_tier.specs.dataset import DatasetSpec
+from credit_tier.specs.feature import FORBIDDEN_WORDS, STRATA, CatalogueSpec, FeatureSpec
+from credit_tier.specs.model import ModelSpec
+
+HAN = re.compile(r"[一-鿿]")
+CONTENT = Content.resolve()
+CATALOGUE = CONTENT.load("pipelines", "features.yaml", CatalogueSpec)
+TABLES = {
+    spec.table: spec
+    for item in CONTENT.files("data_schemas")
+    if (spec := CONTENT.load("data_schemas", item.name, DatasetSpec))
+}
+SOUND = {
+    "id": "probe",
+    "title_zh": "试",
+    "dimension": "basic",
+    "source": "penalties",
+    "aggregate": "count",
+    "missing": {"policy": "zero"},
+    "unit": "次",
+    "direction": "0",
+    "legal_basis": "试",
+}
+
+
+def test_the_dimensions_are_the_five_of_the_national_index_and_two_of_the_profile() -> None:
+    """A supervisor finds the dimensions of 国市监信发〔2022〕6号 under their own names, then performance and commitments."""
+    titles = [item.title_zh for item in CATALOGUE.dimensions]
+    assert titles == ["企业基本属性", "企业动态", "监管信息", "关联关系", "社会评价", "履约与经营", "信用承诺"]
+    assert {f.dimension for f in CATALOGUE.features} == {item.id for item in CATALOGUE.dimensions}
+
+
+def test_the_catalogue_is_full() -> None:
+    """At least 120 features, and not one of them twice under two names."""
+    assert len(CATALOGUE.features) >= 120
+    meanings = [f.model_dump_json(exclude={"id", "title_zh", "title_en"}) for f in CATALOGUE.features]
+    assert len(set(meanings)) == len(meanings)
+    for title in ("title_zh", "title_en"):
+        told = [getattr(f, title) for f in CATALOGUE.features]
+        assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("feature", CATALOGUE.features, ids=lambda f: f.id)
+def test_every_entry_is_complete(feature: FeatureSpec) -> None:
+    """Titles in both languages, unit, law, and a fill that suits the aggregate."""
+    assert HAN.search(feature.title_zh)
+    assert feature.title_en
+    assert not HAN.search(feature.title_en)
+    assert feature.unit
+    assert HAN.search(feature.legal_basis)
+    assert "memory" not in feature.legal_basis
+    if feature.aggregate in {"share", "mean", "last"}:
+        assert feature.missing.policy == "unknown", "no record is not a share or grade of zero"
+    if feature.aggregate == "streak" and feature.direction == -1:
+        assert feature.missing.policy == "unknown", "no record is not a failed record"
+    if feature.aggregate == "days_since" and feature.direction == -1:
+        assert (feature.missing.fill or 0) >= 3650, "never is not just now"
+
+
+def test_every_table_about_enterprises_is_used() -> None:
+    """What departments deliver is looked at, directly or as edges; whom an inspector may not visit says nothing of the enterprise."""
+    used = {f.source for f in CATALOGUE.features} | {f.via.table for f in CATALOGUE.features if f.via}
+    assert used == {name for name, spec in TABLES.items() if spec.key is not None} - {"recusals"}
+
+
+def test_the_closed_vocabulary_is_in_use() -> None:
+    """Counts, severity, recency, trends, streaks, rates of groups and relations are all there, over short and long windows."""
+    assert {f.aggregate for f in CATALOGUE.features} >= {
+        *("count", "exists", "sum", "mean", "max", "last", "days_since", "n_unique", "share", "trend", "streak")
+    }
+    assert {f.window.days for f in CATALOGUE.features} >= {91, 183, 365, 730, 1095, None}
+    assert any(f.group_by == ("industry_division", "district") and f.shrink for f in CATALOGUE.features)
+    kinds = {c.equals for f in CATALOGUE.features if f.via for c in f.via.filter if c.column == "kind"}
+    assert kinds >= {"legal_representative", "same_address"}
+
+
+@pytest.mark.parametrize(
+    ("table", "closed"),
+    [
+        ("penalties", "repaired_on"),
+        ("abnormal_listings", "removed_on"),
+        ("serious_listings", "removed_on"),
+        ("tax_arrears", "settled_on"),
+    ],
+)
+def test_what_is_repaired_or_settled_counts_no_more(table: str, closed: str) -> None:
+    """Every count of such records asks that they are still open; the one of listings over three years is the older entry."""
+    riskier = [
+        f for f in CATALOGUE.features if f.source == table and f.direction == 1 and f.id != "abnormal_listings_3y"
+    ]
+    assert riskier
+    for feature in riskier:
+        assert any(c.column == closed and c.is_null for c in feature.filter), feature.id
+
+
+def test_models_name_their_features() -> None:
+    """A growing catalogue changes no model."""
+    for item in CONTENT.files("models"):
+        if item.name.endswith("/model.yaml"):
+            assert CONTENT.load("models", item.name, ModelSpec).features
+
+
+def test_only_the_sizes_and_owners_of_the_tables_are_forbidden_words() -> None:
+    """The words meet the columns they are meant for, and no other column of the shipped tables."""
+    met = {
+        f"{table}.{name}"
+        for table, spec in TABLES.items()
+        if spec.key is not None
+        for name in spec.columns
+        if any(word in name for word in FORBIDDEN_WORDS) or name in STRATA
+    }
+    assert met == {
+        *("enterprises.ownership", "enterprises.size_class", "enterprises.entity_type", "enterprises.district"),
+        *("enterprises.registered_capital", "annual_reports.insured_staff", "annual_reports.revenue"),
+        *("social_insurance.insured_staff", "inspections.district"),
+    }
+
+
+FORBIDDEN = (*FORBIDDEN_WORDS, *(f"former_{word}" for word in FORBIDDEN_WORDS))
+
+
+@pytest.mark.parametrize("name", [*FORBIDDEN, *STRATA])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda name: {"aggregate": "n_unique", "column": name},
+        lambda name: {"filter": [{"column": name, "equals": "x"}]},
+        lambda name: {"aggregate": "share", "numerator": [{"column": name, "equals": "x"}]},
+        lambda name: {"source": "spine", "aggregate": "attribute", "column": name},
+        lambda name: {
+            "aggregate": "exists",
+            "via": {"table": "relations", "column": "related_uscc", "filter": [{"column": name, "equals": "x"}]},
+        },
+    ],
+    ids=["column", "filter", "numerator", "spine", "edges"],
+)
+def test_owner_place_size_and_person_are_refused_with_the_article(name: str, place) -> None:
+    """Wherever an entry reads them, the refusal names the article."""
+    with pytest.raises(ValueError, match=rf"'{name}' may .*优化营商环境条例 art\. 1"):
+        FeatureSpec.model_validate(SOUND | place(name))
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda name: {"group_by": [name]},
+        lambda name: {"aggregate": "share", "numerator": [{"column": "x", "equals": "x"}], "group_by": ["x", name]},
+        lambda name: {"aggregate": "mean", "column": "x", "shrink": {"weight": "1", "towards": [name]}},
+    ],
+    ids=["group", "second group", "wider group"],
+)
+def test_owner_size_and_person_form_no_groups(name: str, place) -> None:
+    """Nor do the rates of their group stand for them."""
+    with pytest.raises(ValueError, match=rf"'{name}' may .*优化营商环境条例 art\. 10, 12, 13; 个人信息保护法 art\. 6"):
+        FeatureSpec.model_validate(SOUND | place(name))
+
+
+def test_a_place_may_form_groups() -> None:
+    """Industry within district is a stratum of comparison, as the national index compares."""
+    FeatureSpec.model_validate(SOUND | {"group_by": ["industry_section", "district"]})
+
+
+PERSONAL = """
+table: officers
+title_zh: 人员
+kind: event
+key: uscc
+record_id: {column: officer_no}
+event_on: began_on
+known_at: {column: received_on}
+source: test
+legal_basis: test
+columns:
+  officer_no: {type: text, title_zh: 编号}
+  uscc: {type: uscc, title_zh: 代码}
+  related_uscc: {type: uscc, title_zh: 关联}
+  began_on: {type: date, title_zh: 起}
+  phone: {type: text, title_zh: 电话, sensitivity: personal}
+  received_on: {type: date, title_zh: 入库}
+"""
+
+
+def lint(folder: Path, entry: str) -> str:
+    """Return the faults of the shipped tables, one more table and a catalogue of one entry, as text."""
+    for name, text in {
+        "content.yaml": "title_zh: t\ninherits: [data_schemas]\n",
+        "data_schemas/officers.yaml": PERSONAL,
+        "pipelines/features.yaml": "title_zh: t\ndimensions: [{id: d, title_zh: d}]\nfeatures:\n"
+        "  - {id: probe, title_zh: t, dimension: d, missing: {policy: zero}, unit: t, direction: 0, legal_basis: t, "
+        + entry
+        + "}\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    faults, _ = together.check(Content.resolve(folder))
+    return "\n".join(f"{f.code} {f.where} {f.what}" for f in faults)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("source: penalties, aggregate: count", ""),
+        ("source: nowhere, aggregate: count", "CT-CONTENT-023 .* no table 'nowhere'"),
+        ("source: penalties, aggregate: sum, column: nothing", "CT-CONTENT-023 .* no column 'nothing'"),
+        (
+            "source: penalties, aggregate: count, filter: [{column: nothing, is_null: true}]",
+            "023 .* no column 'nothing'",
+        ),
+        ("source: penalties, aggregate: count, filter: [{column: domain, equals: sea}]", "CT-CONTENT-026 .* 'sea'"),
+        (
+            "source: penalties, aggregate: exists, via: {table: nowhere, column: related_uscc}",
+            "CT-CONTENT-023 .* no table 'nowhere'",
+        ),
+        ("source: penalties, aggregate: exists, via: {table: relations, column: x}", "CT-CONTENT-023 .* no column 'x'"),
+        (
+            "source: penalties, aggregate: exists, via: {table: relations, column: related_uscc, filter: [{column: x, is_null: true}]}",
+            "CT-CONTENT-023 .* no column 'x'",
+        ),
+        ("source: penalties, aggregate: count, group_by: [nothing]", "CT-CONTENT-023 .* group column 'nothing'"),
+        ("source: penalties, aggregate: n_unique, column: uscc", "CT-CONTENT-028 .* the key is no value"),
+        (
+            "source: penalties, aggregate: n_unique, column: uscc, via: {table: relations, column: related_uscc}",
+            "",
+        ),
+        (
+            "source: officers, aggregate: n_unique, column: phone",
+            r"CT-CONTENT-029 .* personal .*个人信息保护法 art\. 6",
+        ),
+        ("source: officers, aggregate: count, filter: [{column: phone, is_null: true}]", "CT-CONTENT-029"),
+        ("source: officers, aggregate: streak, numerator: [{column: phone, is_null: true}]", "CT-CONTENT-029"),
+        ("source: officers, aggregate: count, group_by: [phone]", "CT-CONTENT-029"),
+    ],
+)
+def test_lint_finds_what_fits_no_table_and_what_is_personal(tmp_path: Path, entry: str, words: str) -> None:
+    """An author hears of an unknown table, column or value, of an aggregated key and of a personal column before a lake does."""
+    found = lint(tmp_path, entry)
+    assert re.search(words, found) if words else found == ""
+
+
+def test_missing_is_compulsory(tmp_path: Path) -> None:
+    """An entry that leaves open what stands for nothing is refused."""
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "content.yaml").write_text("title_zh: t\ninherits: []\n", encoding="utf-8")
+    (tmp_path / "pipelines/features.yaml").write_text(
+        "title_zh: t\ndimensions: [{id: d, title_zh: d}]\nfeatures:\n  - {id: probe, title_zh: t, dimension: d, "
+        "source: penalties, aggregate: count, unit: t, direction: 0, legal_basis: t}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ContentError, match=r"CT-CONTENT-006.*'features\.0\.missing' is missing"):
+        Content.resolve(tmp_path).load("pipelines", "features.yaml", CatalogueSpec)
