@@ -16,9 +16,10 @@ from credit_tier.data.contracts import column_rules
 from credit_tier.specs.dataset import DatasetSpec
 
 TABLES = (
-    *("abnormal_listings", "annual_reports", "commitments", "complaints", "enterprise_changes", "enterprises"),
-    *("environment_grades", "honours", "inspections", "intellectual_property", "judgments", "licences", "loans"),
-    *("penalties", "public_credit_grades", "relations", "repair_applications", "safety_incidents", "sector_grades"),
+    *("abnormal_listings", "annual_reports", "calendar", "commitments", "complaints", "enterprise_changes"),
+    *("enterprises", "environment_grades", "honours", "inspection_items", "inspections", "inspectors"),
+    *("intellectual_property", "judgments", "licences", "loans", "penalties", "public_credit_grades", "recusals"),
+    *("relations", "repair_applications", "safety_incidents", "sector_grades"),
     *("serious_listings", "social_insurance", "tax_arrears", "tax_grades"),
 )
 CATALOG = Path(__file__).resolve().parents[2] / "../shared/data/cn_double_publicity_fields/field_catalog.csv"
@@ -227,11 +228,17 @@ def test_vocabularies_nobody_has_checked_say_so_and_say_where_they_come_from() -
 
 
 def test_relations_hold_enterprises_only() -> None:
-    """An edge joins two credit codes; there is no column for a person, here or anywhere."""
+    """An edge joins two credit codes; the only persons anywhere are the authority's own inspectors, by number."""
     columns = _spec("relations").columns
     assert [name for name, column in columns.items() if column.type == "uscc"] == ["uscc", "related_uscc"]
     assert [name for name, column in columns.items() if column.type == "text"] == ["relation_no"]
-    assert all(column.sensitivity != "personal" for table in TABLES for column in _spec(table).columns.values())
+    personal = {
+        f"{table}.{name}"
+        for table in TABLES
+        for name, column in _spec(table).columns.items()
+        if column.sensitivity == "personal"
+    }
+    assert personal == {"inspectors.inspector_no", "recusals.inspector_no", "recusals.ground"}
 
 
 def test_fields_of_enforcement_are_those_of_penalties() -> None:

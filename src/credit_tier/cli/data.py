@@ -246,11 +246,11 @@ def list_schemas(content: ContentOption = None, as_json: JsonFlag = False) -> No
     from credit_tier.content import Content
     from credit_tier.data.ingest import load_specs
     from credit_tier.data.lake import schema_digest
+    from credit_tier.reports.dictionary import KINDS
 
     specs = load_specs(Content.resolve(*(content or ())))
-    kinds = {"entity": "主体 entity", "event": "事件 event", "snapshot": "快照 snapshot"}
     rows = [
-        [name, spec.title_zh, kinds[spec.kind], str(len(spec.columns)), spec.key]
+        [name, spec.title_zh, KINDS[spec.kind], str(len(spec.columns)), spec.key or "—"]
         for name, spec in sorted(specs.items())
     ]
     emit(
@@ -315,7 +315,7 @@ def show_schema(
                 ["列 column", "类型 type", "必填", "名称 title", "限制 limits", "可用表头 headers"],
                 rows,
             ),
-            f"主体 key: {spec.key} · 记录 record: {identity} · 业务日期 event: {spec.event_on or '—'} · 可知日期 known: {when}",
+            f"主体 key: {spec.key or '—'} · 记录 record: {identity} · 业务日期 event: {spec.event_on or '—'} · 可知日期 known: {when}",
             f"来源 source: {spec.source} · 依据 legal basis: {spec.legal_basis}",
         ],
     )

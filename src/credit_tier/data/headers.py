@@ -172,7 +172,8 @@ def match_headers(headers: Sequence[str], spec: DatasetSpec) -> tuple[HeaderMap,
 
 def required_columns(spec: DatasetSpec) -> set[str]:
     """Return the columns without which a file cannot be used."""
-    return {spec.key, *spec.record_id.of, *(name for name, column in spec.columns.items() if not column.nullable)}
+    key = [] if spec.key is None else [spec.key]
+    return {*key, *spec.record_id.of, *(name for name, column in spec.columns.items() if not column.nullable)}
 
 
 def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str, has_receipt: bool = False) -> HeaderMap:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 ENTERPRISES_PER_PART = 500_000
 """A part holds a fixed range of enterprise numbers, so that a delivery rewrites only the ranges it touches."""
 
+NO_SUBJECT = -1
+"""`enterprise_no` of records that are about no subject, in reference tables."""
+
 RECORD_ID_DIGITS = 24
 """Hexadecimal digits of a record id made from several columns: 96 bits, no collision among billions of records."""
 
@@ -201,11 +204,9 @@ class _Run:
     def _take_staged(self, spec: DatasetSpec, staged: Staged, spill: Spill) -> None:
         import polars as pl
 
-        if spec.table == self.register:
-            known = self.codes
-            self.codes = known.with_codes(
-                pl.concat([rows[spec.key].unique().cast(pl.String) for rows in staged.good()])
-            )
+        if spec.table == self.register and spec.key is not None:
+            key, known = spec.key, self.codes
+            self.codes = known.with_codes(pl.concat([rows[key].unique().cast(pl.String) for rows in staged.good()]))
             if self.codes is not known:
                 self.codes_entry = self.writer.put_part(CODES, self.codes.codes)
         seen = [file.source.sha256 in self.seen for file in staged.files]
@@ -322,7 +323,8 @@ class _Run:
 def lake_rows(rows: pl.DataFrame, spec: DatasetSpec, codes: Register, *, seen: Sequence[bool]) -> pl.DataFrame:
     """Return staged rows in the columns of the lake, without `superseded_day`, with `_seen` by file number.
 
-    Dates become day numbers, the key becomes enterprise_no, the record id its text or the digest of its columns.
+    Dates become day numbers, the key becomes enterprise_no (in a table without subjects :data:`NO_SUBJECT`), the record id its text or
+    the digest of its columns.
     """
     import polars as pl
 
@@ -335,7 +337,12 @@ def lake_rows(rows: pl.DataFrame, spec: DatasetSpec, codes: Register, *, seen: S
         else pl.col(spec.known_at.column or "") + pl.lit(spec.known_at.delay_days, pl.Int32)
     )
     event = pl.lit(None, pl.Int32) if spec.event_on is None else pl.col(spec.event_on)
-    number = rows[NUMBER] if NUMBER in rows.columns else codes.numbers_of(rows[spec.key].cast(pl.String))
+    if spec.key is None:
+        number = pl.Series([NO_SUBJECT], dtype=pl.Int32).new_from_index(0, rows.height)
+    elif NUMBER in rows.columns:
+        number = rows[NUMBER]
+    else:
+        number = codes.numbers_of(rows[spec.key].cast(pl.String))
     return days.with_columns(
         number.alias("enterprise_no"),
         _record_ids(days, spec).alias("record_id"),

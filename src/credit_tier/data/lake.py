@@ -173,7 +173,7 @@ class Lake:
     """An opened lake: tables as lazy frames, codes, contracts and digests.
 
     Every table has the columns `enterprise_no, record_id, event_day, known_day, superseded_day`, then the contract's columns
-    without the key: dates as day numbers, money as integer fen.
+    without the key: dates as day numbers, money as integer fen. In a reference table, which is about no subject, enterprise_no is -1.
     A version is visible at as_of if ``known_day < as_of_day and superseded_day >= as_of_day``.
     """
 

@@ -72,8 +72,8 @@ def merge_parts(
 
 
 def _stays(spec: DatasetSpec) -> bool:
-    """Return whether a record can never pass to another subject, because the subject is part of its id."""
-    return spec.key == spec.record_id.column or spec.key in spec.record_id.of
+    """Return whether a record can never pass to another subject, because the subject is part of its id or there is none."""
+    return spec.key is None or spec.key == spec.record_id.column or spec.key in spec.record_id.of
 
 
 class _Parts:

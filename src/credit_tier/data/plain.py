@@ -65,7 +65,7 @@ class PlainLake(Lake):
             raise DataError(*faults)
         import polars as pl
 
-        keys = [rows[specs[table].key].cast(pl.String).alias("code") for table, rows in typed.items()]
+        keys = [rows[key].cast(pl.String).alias("code") for table, rows in typed.items() if (key := specs[table].key)]
         codes = Register.empty()
         self._register_codes = codes.with_codes(pl.concat(keys)) if keys else codes
         self._frames = {**empty}

@@ -59,8 +59,9 @@ def lake_rules(lake: Lake, spec: DatasetSpec) -> Iterator[LakeRule]:
         yield LakeRule(
             "known_not_before_event", "known_not_before_event", "version", Severity.FAIL, None, table.known_in_time
         )
-    yield LakeRule("one_subject", "one_subject", "record", Severity.FAIL, None, table.one_subject)
-    if spec.table != lake.register:
+    if spec.key is not None:
+        yield LakeRule("one_subject", "one_subject", "record", Severity.FAIL, None, table.one_subject)
+    if spec.key is not None and spec.table != lake.register:
         yield LakeRule("subject_in_register", "subject_in_register", "version", Severity.WARN, None, table.in_register)
     for check in spec.checks:
         yield table.declared(check)

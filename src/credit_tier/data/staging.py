@@ -99,7 +99,8 @@ def stage_table(
 
     Parameters
     ----------
-    numbers : tells the number of each code of a subject, null if the register does not hold it; None for the register itself.
+    numbers : tells the number of each code of a subject, null if the register does not hold it; None for the register itself and
+        not asked for a table without subjects.
         A code that the register holds was checked there; only the others are checked here.
     received_on : day the delivery arrived; rows known later fail.
     """
@@ -165,13 +166,13 @@ def _read_file(
             day_numbers += serials
             del raw
             known = None
-            if numbers is not None:
+            if numbers is not None and spec.key is not None:
                 number_of = numbers(typed[spec.key].cast(pl.String)).alias(NUMBER)
                 known = number_of.is_not_null()
             failures += [unreadable, *_broken(typed, spec, unreadable, known=known, received_on=received_on)]
             hashes.append(typed.select(identity(spec)).hash_rows())
             rows += typed.height
-            waiting.append(spill.put(typed if numbers is None else typed.with_columns(number_of)))
+            waiting.append(spill.put(typed if known is None else typed.with_columns(number_of)))
     except DataError:
         for batch in waiting:
             batch.discard()

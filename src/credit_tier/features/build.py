@@ -224,6 +224,13 @@ def _check_sources(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.Data
                 what=f"the lake has no table '{feature.source}'.",
                 advice=f"Ingest it; the lake has: {', '.join(lake.tables)}.",
             )
+        elif lake.spec(feature.source).key is None:
+            raise FeatureError.of(
+                "CT-FEAT-015",
+                where=feature.id,
+                what=f"the table '{feature.source}' is about no subject.",
+                advice="A feature comes from a table with a key.",
+            )
         elif feature.via is not None and feature.via.table not in lake.tables:
             raise FeatureError.of(
                 "CT-FEAT-006",

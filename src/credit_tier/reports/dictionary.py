@@ -8,7 +8,12 @@ from credit_tier.reports.page import Block, Fact, Page, Section
 from credit_tier.specs.dataset import Column, DatasetSpec
 from credit_tier.specs.quality import QualityCheck
 
-KINDS: Mapping[str, str] = {"entity": "主体 entity", "event": "事件 event", "snapshot": "快照 snapshot"}
+KINDS: Mapping[str, str] = {
+    "entity": "主体 entity",
+    "event": "事件 event",
+    "snapshot": "快照 snapshot",
+    "reference": "基础数据 reference",
+}
 TYPES: Mapping[str, str] = {
     "uscc": "统一社会信用代码 credit code",
     "text": "文本 text",
@@ -58,7 +63,7 @@ def _table(spec: DatasetSpec) -> Section:
     when = f"{known.column} + {known.delay_days} 天 days" if known.column else str(known.fixed)
     facts = [
         ["种类 kind", KINDS[spec.kind]],
-        ["主体 key", spec.key],
+        ["主体 key", spec.key or "—"],
         ["记录 record", spec.record_id.column or " + ".join(spec.record_id.of)],
         ["业务日期 event date", spec.event_on or "—"],
         ["可知日期 known from", f"{when} {known.reason}".rstrip()],

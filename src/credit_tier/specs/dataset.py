@@ -152,10 +152,11 @@ class DatasetSpec(FileSpec):
     table: str
     title_zh: str
     title_en: str = ""
-    kind: Literal["entity", "event", "snapshot"]
-    """`entity` is the register: one record per subject. `event` happens on a day. `snapshot` is a state on a day."""
-    key: str
-    """Column that names the subject."""
+    kind: Literal["entity", "event", "snapshot", "reference"]
+    """`entity` is the register: one record per subject. `event` happens on a day. `snapshot` is a state on a day.
+    `reference` is about no subject: inspectors, items, working days."""
+    key: str | None = None
+    """Column that names the subject; none in a reference table."""
     record_id: RecordId
     event_on: str | None = None
     """Date column of the business event; compulsory for events and snapshots."""
@@ -193,6 +194,10 @@ class DatasetSpec(FileSpec):
 
     @model_validator(mode="after")
     def _references(self) -> Self:
+        if (self.kind == "reference") != (self.key is None):
+            raise ValueError(
+                "every table has a key, the column that names its subject, but a reference table, which has none"
+            )
         for role, name in (
             ("key", self.key),
             ("event_on", self.event_on),
@@ -211,14 +216,14 @@ class DatasetSpec(FileSpec):
             )
         if self.record_id.column is not None and self.columns[self.record_id.column].nullable:
             raise ValueError("the record_id column cannot be empty")
-        if self.kind != "entity" and self.event_on is None:
+        if self.kind in {"event", "snapshot"} and self.event_on is None:
             raise ValueError("an event or snapshot table needs event_on")
         for role, name in (("event_on", self.event_on), ("known_at", self.known_at.column)):
             if name is not None and (self.columns[name].type != "date" or self.columns[name].nullable):
                 raise ValueError(f"{role} must be a date column that is never empty")
-        if self.columns[self.key].nullable:
+        if self.key is not None and self.columns[self.key].nullable:
             raise ValueError("the key column cannot be empty")
-        if self.columns[self.key].type not in {"uscc", "text", "integer"}:
+        if self.key is not None and self.columns[self.key].type not in {"uscc", "text", "integer"}:
             raise ValueError("the key column is of type uscc, text or integer")
         require_consistent(self.checks, {name: column.type for name, column in self.columns.items()}, key=self.key)
         return self

@@ -106,13 +106,13 @@ OWN_IDS = frozenset({"contract", "freshness", "known_not_before_event", "one_sub
 """Rules that every table has; no declared check takes their names."""
 
 
-def require_consistent(checks: tuple[QualityCheck, ...], types: Mapping[str, str], *, key: str) -> None:
+def require_consistent(checks: tuple[QualityCheck, ...], types: Mapping[str, str], *, key: str | None) -> None:
     """Refuse checks that do not fit the columns of their own table.
 
     Parameters
     ----------
     types : column name to type.
-    key : the key column, which no check may read: the lake holds the subject's number in its place.
+    key : the key column, which no check may read: the lake holds the subject's number in its place; None if there is none.
 
     Raises
     ------
@@ -125,6 +125,8 @@ def require_consistent(checks: tuple[QualityCheck, ...], types: Mapping[str, str
         seen.add(check.id)
         for name in (*check.dates(), *check.others()):
             if name.startswith(REGISTER) and check.not_before is not None:
+                if key is None:
+                    raise ValueError(f"check {check.id} reads the register, but the table is about no subject")
                 continue
             if name not in types:
                 raise ValueError(f"check {check.id} names '{name}', which is no column")

@@ -103,10 +103,21 @@ def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: li
             "CT-CONTENT-023", where, f"there is no table '{feature.source}'.", f"Tables are: {', '.join(tables)}."
         )
         return
+    if table.kind == "reference":
+        yield Fault(
+            "CT-CONTENT-030",
+            where,
+            f"the table '{table.table}' is about no subject, so no feature can come from it.",
+            "Name a table with a key.",
+        )
     yield from _columns(where, table, [feature.column] if feature.column else [])
     yield from _conditions(where, table, (*feature.filter, *feature.numerator))
     yield from _impersonal(where, table, feature)
-    if feature.column == table.key and not (feature.via and feature.aggregate == "n_unique"):
+    if (
+        feature.column is not None
+        and feature.column == table.key
+        and not (feature.via and feature.aggregate == "n_unique")
+    ):
         yield Fault("CT-CONTENT-028", where, "the key is no value to aggregate.", "n_unique of it goes with via.")
     if feature.via is not None:
         edges = tables.get(feature.via.table)

@@ -98,7 +98,7 @@ def _soil_table(
     import polars as pl
 
     candidates = np.arange(frame.height)
-    if spec.kind == "entity":
+    if spec.kind == "entity" and spec.key is not None:
         candidates = np.flatnonzero(~frame[spec.key].is_first_distinct().to_numpy())
     count = min(round(share * len(candidates)), len(candidates) // 2)
     chosen = rng.permutation(candidates)[:count]
@@ -140,19 +140,23 @@ def _planted(frame: pl.DataFrame, spec: DatasetSpec, way: Spoiler, rows: Index, 
 
 
 def _identity(spec: DatasetSpec) -> set[str]:
-    names = (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
-    return {spec.key, *names, *filter(None, [spec.known_at.column])}
+    return {*_record_columns(spec), *filter(None, [spec.key, spec.known_at.column])}
+
+
+def _record_columns(spec: DatasetSpec) -> tuple[str, ...]:
+    return (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
 
 
 def _spoilers(spec: DatasetSpec, strangers: pl.Series, rng: np.random.Generator) -> Iterator[Spoiler]:
     """Yield ways to change one value, each breaking exactly one rule or none."""
-    identity, table = _identity(spec), spec.table
-    yield Spoiler("check_digit", spec.key, f"{table}.{spec.key}.check_digit", lambda rows: _wrong_check(rows[spec.key]))
-    if spec.kind != "entity":
+    identity, table, key = _identity(spec), spec.table, spec.key
+    if key is not None:
+        yield Spoiler("check_digit", key, f"{table}.{key}.check_digit", lambda rows: _wrong_check(rows[key]))
+    if key is not None and spec.kind != "entity":
         yield Spoiler(
             "not_in_register",
-            spec.key,
-            f"{table}.{spec.key}.not_in_register",
+            key,
+            f"{table}.{key}.not_in_register",
             lambda rows: strangers[rng.integers(0, len(strangers), rows.height)],
         )
     for name, column in spec.columns.items():
@@ -181,7 +185,8 @@ def _amounts(name: str, column: Column, rule: str) -> Iterator[Spoiler]:
 
 def _copies(spec: DatasetSpec) -> Iterator[Spoiler]:
     """Yield ways to send a row twice: once more as it is, and once more with another value."""
-    yield Spoiler("identical_duplicate", spec.key, "", lambda rows: rows[spec.key])
+    named = _record_columns(spec)[0]
+    yield Spoiler("identical_duplicate", named, "", lambda rows: rows[named])
     identity = _identity(spec)
     for name, column in spec.columns.items():
         if name not in identity and column.type == "code" and column.vocabulary is not None:
