@@ -178,6 +178,11 @@ def test_dates_round_trip(day: date, form: str) -> None:
         ("3.5万元", 3500000),
         ("3.5 万", 3500000),
         ("0.000001万元", 1),
+        ("2.5千元", 250000),
+        ("1.2百万元", 120000000),
+        ("3千万元", 3000000000),
+        ("0.0000000001亿元", 1),
+        ("1,000.5亿", 10005000000000),
         ("-2.10", -210),
         ("+7", 700),
         ("7.", 700),
@@ -196,6 +201,7 @@ def test_amounts_become_whole_fen(text: str, fen: int) -> None:
     [
         ("1.505", "not_whole_fen"),
         ("0.0000001万元", "not_whole_fen"),
+        ("0.00000000001亿元", "not_whole_fen"),
         ("1e5", "unreadable_amount"),
         ("12,34", "unreadable_amount"),
         ("五万元", "unreadable_amount"),
@@ -204,6 +210,8 @@ def test_amounts_become_whole_fen(text: str, fen: int) -> None:
         ("元", "unreadable_amount"),
         ("100美元", "unreadable_amount"),
         ("9999999999999999万元", "unreadable_amount"),
+        ("1000000000亿元", "unreadable_amount"),
+        ("5千", "unreadable_amount"),
         ("١٢", "unreadable_amount"),
     ],
 )

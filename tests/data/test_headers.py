@@ -48,6 +48,9 @@ def test_headers_match_by_name_title_and_alias(fines_spec: DatasetSpec) -> None:
         ("罚款金额 [ 人民币元 ]", "元"),
         ("*罚款金额(万元)", "万元"),
         ("罚款金额(万元)：", "万元"),
+        ("罚款金额(千元)", "千元"),
+        ("罚款金额（单位：百万元）", "百万元"),
+        ("罚款金额(亿元)", "亿元"),
     ],
 )
 def test_a_unit_in_brackets_of_any_kind_is_the_unit(header: str, unit: str, fines_spec: DatasetSpec) -> None:
@@ -57,7 +60,7 @@ def test_a_unit_in_brackets_of_any_kind_is_the_unit(header: str, unit: str, fine
 
 
 @pytest.mark.parametrize(
-    "header", ["罚款金额(亿元)", "罚款金额(美元)", "罚款金额(建议)", "决定日期(万元)", "罚款金额万元"]
+    "header", ["罚款金额(兆元)", "罚款金额(美元)", "罚款金额(建议)", "决定日期(万元)", "罚款金额万元"]
 )
 def test_a_header_that_says_something_else_is_not_taken(header: str, fines_spec: DatasetSpec) -> None:
     """Another currency, another unit or another meaning in the brackets leaves the column unmapped."""

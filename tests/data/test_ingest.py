@@ -390,7 +390,9 @@ def test_contracts_are_found_under_their_names(content: Content, tmp_path: Path)
 
 
 def test_every_rule_has_advice_in_both_languages() -> None:
-    """A person who reads a rule id is told what to do."""
-    for chinese, english in ADVICE.values():
-        assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese)
-        assert len(english) > 15
+    """A person who reads a rule id is told what to do, for each rule something of its own."""
+    for texts in zip(*ADVICE.values(), strict=True):
+        assert len(set(texts)) == len(ADVICE)
+    for label, chinese, english in ADVICE.values():
+        assert all(any("\u4e00" <= letter <= "\u9fff" for letter in text) for text in (label, chinese))
+        assert min(len(chinese), len(english)) > 8

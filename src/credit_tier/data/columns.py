@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from credit_tier.specs.dataset import Column
 
-FEN_DECIMALS = {"元": 2, "万元": 6}
+FEN_DECIMALS = {"元": 2, "千元": 5, "万元": 6, "百万元": 8, "千万元": 9, "亿元": 10}
 """Decimal places of an amount that still are whole fen."""
 
 CIVIL_ZONE = "Asia/Shanghai"
@@ -36,6 +36,7 @@ _DATE = (
 _GROUPED = r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?$"
 _INTEGER = r"^([+-]?[0-9]{1,18})(?:\.0*)?$"
 _AMOUNT = r"^([+-]?)([0-9]{1,16})(?:\.([0-9]*))?$"
+_UNIT = r"((?:千|万|百万|千万|亿)?元|万|亿)$"
 _BOOLEANS = {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
 
 
@@ -62,7 +63,7 @@ def read_column(source: pl.Series, column: Column, *, unit: str | None = None) -
     ----------
     source : text as it stood in a file, or a typed Parquet column.
     column : the contract; date gives Date, money Int64 fen, integer Int64, number Float64, boolean Boolean, others String.
-    unit : 元 or 万元 if the file's header says it; otherwise the contract's unit. A unit inside a value goes before both.
+    unit : a key of `FEN_DECIMALS` if the file's header says it; otherwise the contract's unit. A unit inside a value goes before both.
 
     Raises
     ------
@@ -225,13 +226,12 @@ def _read_money_text(text: pl.Series, places: int) -> ReadColumn:
     parts = (
         text.to_frame("t")
         .with_columns(
-            pl.when(pl.col("t").str.contains(r"万元?$"))
-            .then(FEN_DECIMALS["万元"])
-            .when(pl.col("t").str.ends_with("元"))
-            .then(FEN_DECIMALS["元"])
-            .otherwise(places)
+            pl.col("t")
+            .str.extract(_UNIT)
+            .str.strip_suffix("元")
+            .replace_strict({unit.removesuffix("元"): count for unit, count in FEN_DECIMALS.items()}, default=places)
             .alias("places"),
-            pl.col("t").str.replace(r"^[¥¥]\s*", "").str.replace(r"\s*(?:万元|万|元)$", "").alias("bare"),
+            pl.col("t").str.replace(r"^[¥¥]\s*", "").str.replace(rf"\s*{_UNIT}", "").alias("bare"),
         )
         .with_columns(
             pl.when(pl.col("bare").str.contains(_GROUPED))
@@ -246,7 +246,10 @@ def _read_money_text(text: pl.Series, places: int) -> ReadColumn:
         .with_columns(
             (pl.col("decimals").str.len_bytes() <= pl.col("places")).alias("is_whole"),
             # digits of the whole part and as many decimals as fen need, read as one integer
-            (pl.col("whole") + pl.col("decimals").str.pad_end(6, "0").str.slice(0, pl.col("places")))
+            (
+                pl.col("whole")
+                + pl.col("decimals").str.pad_end(max(FEN_DECIMALS.values()), "0").str.slice(0, pl.col("places"))
+            )
             .cast(pl.Int64, strict=False)
             .alias("size"),
         )

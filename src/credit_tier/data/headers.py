@@ -23,7 +23,7 @@ LINES_SEARCHED = 20
 """Lines from the top of a file among which the headers are looked for."""
 
 _BRACKETS = str.maketrans("[]{}【】〔〕〖〗「」『』<>《》〈〉", "()" * 10)
-_UNIT = re.compile(r"\((?:单位:?)?(?:人民币)?(万元|元)\)$")
+_UNIT = re.compile(r"\((?:单位:?)?(?:人民币)?((?:千|万|百万|千万|亿)?元)\)$")
 _ADORNED = re.compile(r"^[*★☆#]+|^\(?[0-9]{1,2}[.、)]|[:*★☆]+$")
 _HOW_TO_FILL_IN = re.compile(
     r"\((?:(?:必|选|可)[填录选]项?|可空|非空|不可?为空|文本|日期|日期格式|年-?/?月-?/?日|yyyy[-/.]?mm[-/.]?dd|格式:?yyyy[-/.]?mm[-/.]?dd|1?[0-9]位)\)$"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from credit_tier.data.report import advice_of
+from credit_tier.data.report import ADVICE as ADVICE_ON_ROWS
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ def delivery_words(rule: str) -> Words:
     >>> delivery_words("penalties.decided_on.unreadable_date").title_zh
     '日期无法识别'
     """
-    title_zh, _, advice_en = advice_of(rule).partition(" · ")
-    return Words(title_zh, "", "见隔离区文件,更正后重新送达。", advice_en[:1].upper() + advice_en[1:] + ".")
+    title_zh, advice_zh, advice_en = ADVICE_ON_ROWS[rule.rsplit(".", 1)[-1]]
+    return Words(title_zh, "", f"{advice_zh}。", advice_en[:1].upper() + advice_en[1:] + ".")

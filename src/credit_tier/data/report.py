@@ -11,41 +11,94 @@ from credit_tier.data.headers import HeaderMap, Match
 from credit_tier.data.sources import SourceFile
 from credit_tier.errors import Fault
 
-ADVICE: Mapping[str, tuple[str, str]] = {
-    "missing": ("必填项为空", "a required value is empty: ask for it"),
-    "unreadable_date": ("日期无法识别", "not a date: write 2026-04-01, 2026/4/1, 2026.4.1 or 2026年4月1日"),
-    "impossible_date": ("日期不可能", "a day that does not exist or lies outside 1949-10-01 to 2100-12-31: correct it"),
-    "unreadable_integer": ("整数无法识别", "not a whole number: write digits only"),
-    "unreadable_number": ("数字无法识别", "not a number: write digits and one decimal point"),
-    "unreadable_amount": ("金额无法识别", "not an amount: write digits, and 元 or 万元 if you like"),
-    "not_whole_fen": ("金额不足一分", "an amount finer than one fen (0.01 元): check unit and decimals"),
-    "unreadable_boolean": ("是否值无法识别", "write true/false, 1/0 or 是/否"),
+ADVICE: Mapping[str, tuple[str, str, str]] = {
+    "missing": (
+        "必填项为空",
+        "请报送部门补齐该必填项后重送",
+        "a required value is empty: ask for it",
+    ),
+    "unreadable_date": (
+        "日期无法识别",
+        "请改写为 2026-04-01、2026/4/1、2026.4.1 或 2026年4月1日",
+        "not a date: write 2026-04-01, 2026/4/1, 2026.4.1 or 2026年4月1日",
+    ),
+    "impossible_date": (
+        "日期不可能",
+        "该日不存在,或不在 1949-10-01 至 2100-12-31 之间:请对照原始文书更正",
+        "a day that does not exist or lies outside 1949-10-01 to 2100-12-31: correct it",
+    ),
+    "unreadable_integer": (
+        "整数无法识别",
+        "请只写数字,不带单位和文字",
+        "not a whole number: write digits only",
+    ),
+    "unreadable_number": (
+        "数字无法识别",
+        "请只写数字和一个小数点",
+        "not a number: write digits and one decimal point",
+    ),
+    "unreadable_amount": (
+        "金额无法识别",
+        "请只写数字,可带单位元、千元、万元、百万元、亿元",
+        "not an amount: write digits, and a unit from 元 to 亿元 if you like",
+    ),
+    "not_whole_fen": (
+        "金额不足一分",
+        "金额细于一分:请核对单位(元还是万元)和小数位",
+        "an amount finer than one fen (0.01 元): check unit and decimals",
+    ),
+    "unreadable_boolean": (
+        "是否值无法识别",
+        "请写 是/否、1/0 或 true/false",
+        "write true/false, 1/0 or 是/否",
+    ),
     "check_digit": (
         "统一社会信用代码校验位错误",
+        "请对照营业执照核对十八位代码,留意字母 O 与数字 0、I 与 1",
         "the credit code is malformed or its check character is wrong: compare with the licence",
     ),
-    "vocabulary": ("不在代码表中", "the value is not in the contract's vocabulary: see credit-tier schemas show"),
-    "too_long": ("代码过长", "the code is longer than 60 characters: perhaps columns have shifted"),
-    "range": ("超出范围", "the value is outside the contract's limits: check the unit"),
-    "pattern": ("格式不符", "the value has not the form that the contract states"),
+    "vocabulary": (
+        "不在代码表中",
+        "请用契约代码表中的值(credit-tier schemas show 可查);确属新写法的,补入契约的 values",
+        "the value is not in the contract's vocabulary: see credit-tier schemas show",
+    ),
+    "too_long": (
+        "代码过长",
+        "代码超过 60 个字符:请检查该行的列是否错位",
+        "the code is longer than 60 characters: perhaps columns have shifted",
+    ),
+    "range": (
+        "超出范围",
+        "数值超出契约限值:请先核对单位,再核对数值",
+        "the value is outside the contract's limits: check the unit",
+    ),
+    "pattern": (
+        "格式不符",
+        "请按契约规定的格式改写",
+        "the value has not the form that the contract states",
+    ),
     "after_known": (
         "业务日期晚于可知日期",
+        "业务发生日不能晚于可知日:请核对这两个日期,更正其一",
         "the event lies after the day on which it became known: correct one of the dates",
     ),
     "duplicate": (
         "同一记录内容冲突",
+        "同一记录在本次送达中内容不一:请确认正确的一行,只送这一行",
         "one record stands here several times with different contents: keep the right one",
     ),
     "not_in_register": (
         "主体不在登记名录中",
+        "请先送达该主体的登记信息,再重送本文件;或核对代码",
         "the subject is not in the register: deliver the register first, then this file again",
     ),
     "known_after_delivery": (
         "可知日期晚于送达日期",
+        "可知日期不能晚于送达日期:请更正该日期或 --received-on",
         "the row says it became known after the delivery arrived: correct the date",
     ),
 }
-"""Last part of a rule id to its Chinese label and English advice."""
+"""Last part of a rule id to its Chinese label, Chinese advice and English advice."""
 
 
 @dataclass(frozen=True)
@@ -184,9 +237,10 @@ class IngestReport:
 
 
 def advice_of(rule: str) -> str:
-    """Return Chinese label and English advice for a rule id.
+    """Return Chinese label, Chinese advice and English advice for a rule id.
 
-    >>> advice_of("penalties.decided_on.unreadable_date").split(" · ")[0]
+    >>> advice_of("penalties.decided_on.unreadable_date").split(":")[0]
     '日期无法识别'
     """
-    return " · ".join(ADVICE[rule.rsplit(".", 1)[-1]])
+    label, chinese, english = ADVICE[rule.rsplit(".", 1)[-1]]
+    return f"{label}:{chinese} · {english}"
