@@ -70,8 +70,10 @@ lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
 	echo 'pyspark>=4.0' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-spark.lock
 
-system-deps:  ## Debian packages that some tests use: a PostgreSQL server (as root)
-	@command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends postgresql; }
+MISSING = $(shell command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || echo postgresql; \
+	PATH=$$PATH:/usr/sbin; command -v mariadbd >/dev/null || echo mariadb-server; command -v java >/dev/null || echo openjdk-17-jre-headless)
+system-deps:  ## Debian packages that some tests use: PostgreSQL and MariaDB servers, Java 17 (as root)
+	$(if $(strip $(MISSING)),apt-get update && apt-get install -y --no-install-recommends $(MISSING),@true)
 
 clean:
 	rm -rf $(VENV) $(FEATURETOOLS) $(OUT) build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

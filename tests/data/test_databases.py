@@ -8,10 +8,12 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -24,6 +26,8 @@ from credit_tier.data.lake import Lake
 from credit_tier.errors import DataError, UsageError
 
 Columns = dict[str, list[object]]
+
+SERVERS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin"
 
 
 def fill(url: str, tables: Mapping[str, Columns], *, schema: str | None = None) -> None:
@@ -158,6 +162,29 @@ def test_binary_columns_are_refused(sqlite: str, content: Content, tmp_path: Pat
         ingest(tmp_path / "lake", Database(sqlite), content)
 
 
+def absent(server: str) -> NoReturn:
+    """Skip where a server is not installed; in CI that is a failure."""
+    message = f"{server} is not installed: make system-deps"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def home_of_nobody(prefix: str) -> tuple[Path, list[str]]:
+    """Return a folder and the words before a command that let it run in it by an account that is not root."""
+    home = Path(tempfile.mkdtemp(prefix=prefix))
+    if os.geteuid() != 0:
+        return home, []
+    shutil.chown(home, "nobody")
+    return home, ["runuser", "-u", "nobody", "--"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """A PostgreSQL server of its own on loopback, run by an account that is not root, stopped and deleted afterwards."""
@@ -165,19 +192,10 @@ def postgres() -> Iterator[str]:
         (str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")), None
     )
     if found is None:
-        message = "PostgreSQL is not installed: make system-deps"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    program = Path(found).resolve()
-    home = Path(tempfile.mkdtemp(prefix="ct-postgres-"))
-    account = []
-    if os.geteuid() == 0:
-        shutil.chown(home, "nobody")
-        account = ["runuser", "-u", "nobody", "--"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        absent("PostgreSQL")
+    program = Path(str(found)).resolve()
+    home, account = home_of_nobody("ct-postgres-")
+    port = free_port()
 
     def control(*arguments: str) -> None:
         command = [*account, str(program), "-D", str(home / "data"), *arguments]
@@ -245,5 +263,125 @@ def test_nothing_can_be_written_through_the_connection(postgres: str) -> None:
     with (
         databases._connection(Database(postgres)) as (connection, _),
         pytest.raises(sa.exc.DBAPIError, match="read-only"),
+    ):
+        connection.execute(sa.text("CREATE TABLE nope (a int)"))
+
+
+@pytest.fixture(scope="module")
+def mysql() -> Iterator[str]:
+    """A MariaDB server of its own on loopback, run by an account that is not root, stopped and deleted afterwards."""
+    server, installer = shutil.which("mariadbd", path=SERVERS), shutil.which("mariadb-install-db", path=SERVERS)
+    if server is None or installer is None:
+        absent("MariaDB")
+    home, account = home_of_nobody("ct-mariadb-")
+    port = free_port()
+    place = [f"--datadir={home / 'data'}", "--no-defaults"]
+    log = home.parent / f"{home.name}.log"
+    try:
+        with log.open("ab") as out:
+            told = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL, "cwd": "/"}
+            install = [
+                *account,
+                installer,
+                place[1],
+                place[0],
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+            ]
+            subprocess.run(install, check=True, timeout=120, **told)
+            listen = [
+                f"--port={port}",
+                "--bind-address=127.0.0.1",
+                f"--socket={home / 's'}",
+                f"--pid-file={home / 'p'}",
+            ]
+            command = [
+                *account,
+                server,
+                place[1],
+                place[0],
+                *listen,
+                "--skip-grant-tables",
+                "--character-set-server=utf8mb4",
+                "--innodb-flush-log-at-trx-commit=0",
+            ]
+            running = subprocess.Popen(command, **told)
+        try:
+            url = f"mysql+pymysql://root@127.0.0.1:{port}"
+            wait_for(url, running)
+            yield url
+        finally:
+            running.terminate()
+            running.wait(60)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+        log.unlink(missing_ok=True)
+
+
+def wait_for(url: str, running: subprocess.Popen[bytes]) -> None:
+    """Return once the server answers."""
+    engine = sa.create_engine(url)
+    for _ in range(600):
+        assert running.poll() is None, "the server ended"
+        try:
+            engine.connect().close()
+        except sa.exc.OperationalError:
+            time.sleep(0.1)
+        else:
+            engine.dispose()
+            return
+    pytest.fail("the server does not answer")
+
+
+def test_mysql_says_the_same_as_a_folder(
+    *, mysql: str, first: Path, content: Content, tmp_path: Path, register: Columns, fines: Columns
+) -> None:
+    """Tables in a database of a real server, one of them through a view, give the same lake as CSV files."""
+    ingest(tmp_path / "a", first, content)
+    fill(f"{mysql}/", {"firms": register, "raw": {**fines, "法定代表人": ["某人"] * 6}}, schema="信用")
+    engine = sa.create_engine(f"{mysql}/信用")
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE VIEW FINES AS SELECT * FROM raw"))
+    engine.dispose()
+    report = ingest(tmp_path / "b", Database(f"{mysql}/信用"), content)
+    assert report.clean
+    assert Lake.open(tmp_path / "a").digest == Lake.open(tmp_path / "b").digest
+
+
+def test_types_of_mysql_arrive_exactly(
+    *, mysql: str, first: Path, content: Content, tmp_path: Path, codes: list[str]
+) -> None:
+    """Decimal, date, date with time and boolean keep their values."""
+    (first / "fines.csv").unlink()
+    ingest(tmp_path / "lake", first, content)
+    engine = sa.create_engine(f"{mysql}/")
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema("cf", if_not_exists=True))
+    engine.dispose()
+    engine = sa.create_engine(f"{mysql}/cf")
+    table = sa.Table(
+        "cf",
+        sa.MetaData(),
+        *(sa.Column("doc", sa.String(40)), sa.Column("uscc", sa.CHAR(20)), sa.Column("decided_on", sa.Date)),
+        *(sa.Column("罚款金额(元)", sa.Numeric(20, 2)), sa.Column("public", sa.Boolean), sa.Column("kind", sa.Text)),
+        sa.Column("received_on", sa.DateTime),
+    )
+    with engine.begin() as connection:
+        table.create(connection)
+        values = ["F", codes[0], date(2024, 1, 5), Decimal("9000000.01"), False, "警告", datetime(2024, 1, 7, 1)]  # noqa: DTZ001
+        connection.execute(table.insert(), dict(zip(table.columns.keys(), values, strict=True)))
+    engine.dispose()
+    report = ingest(tmp_path / "lake", Database(f"{mysql}/cf", names={"fines": "cf"}), content)
+    assert report.clean
+    row = Lake.open(tmp_path / "lake").frame("fines").collect().to_native().row(0, named=True)
+    assert (row["doc"], row["event_day"], row["known_day"]) == ("F", 19727, 19729)
+    assert (row["amount"], row["public"], row["kind"]) == (900_000_001, False, "warning")
+
+
+def test_nothing_can_be_written_through_the_connection_to_mysql(mysql: str) -> None:
+    """The server itself refuses writes in the session that reads."""
+    with (
+        databases._connection(Database(f"{mysql}/mysql")) as (connection, _),
+        pytest.raises(sa.exc.DBAPIError, match="READ ONLY"),
     ):
         connection.execute(sa.text("CREATE TABLE nope (a int)"))

@@ -117,6 +117,9 @@ def _connection(database: Database) -> Iterator[tuple[sa.Connection, str]]:
         with engine.connect() as connection:
             if url.get_backend_name() == "sqlite":
                 connection.exec_driver_sql("BEGIN")
+            if url.get_backend_name() in {"mysql", "mariadb"}:
+                connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+                connection.rollback()  # it holds from the next transaction on
             yield connection.execution_options(**_SNAPSHOT.get(url.get_backend_name(), {})), where
     except sa.exc.SQLAlchemyError as error:
         raise DataError.of(
