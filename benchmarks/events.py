@@ -31,14 +31,16 @@ def catalogue() -> tuple[FeatureSpec, ...]:
 
 
 def make_lake(path: Path, *, firms: int, seed: int) -> Lake:
-    """Return a lake of that many firms; the delivery it is ingested from is removed again."""
+    """Return a lake of that many firms, whole or not at all; the delivery it is ingested from is removed again."""
     from credit_tier.data.ingest import ingest  # here: the processes that are measured do without
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        write_delivery(Path(folder), firms=firms, random=np.random.default_rng(seed))
-        report = ingest(path, Path(folder), Content.resolve(CONTENT))
-    if not report.clean:
-        raise RuntimeError("the benchmark's own records do not keep their contracts")
+        delivery, lake = Path(folder, "delivery"), Path(folder, "lake")
+        delivery.mkdir()
+        write_delivery(delivery, firms=firms, random=np.random.default_rng(seed))
+        if not ingest(lake, delivery, Content.resolve(CONTENT)).clean:
+            raise RuntimeError("the benchmark's own records do not keep their contracts")
+        lake.rename(path)
     return Lake.open(path)
 
 

@@ -145,11 +145,14 @@ def differing(figures: dict[str, Figures]) -> list[str]:
 
 def table(figures: dict[str, Figures]) -> Iterator[str]:
     """Yield the rows of a Markdown table."""
-    base = figures["ours"].seconds
-    yield "| way | seconds | CPU seconds | peak GB | time against ours |"
-    yield "|---|---|---|---|---|"
+    base = figures["ours"]
+    yield "| way | seconds | CPU seconds | peak GB | seconds against ours | CPU against ours |"
+    yield "|---" * 6 + "|"
     for way, found in figures.items():
-        yield f"| {TITLES[way]} | {found.seconds:.2f} | {found.cpu:.2f} | {found.memory:.2f} | {found.seconds / base:.2f} |"
+        yield (
+            f"| {TITLES[way]} | {found.seconds:.2f} | {found.cpu:.2f} | {found.memory:.2f}"
+            f" | {found.seconds / base.seconds:.2f} | {found.cpu / base.cpu:.2f} |"
+        )
 
 
 def compare(lake: Lake, dates: int, featuretools: str | None) -> dict[str, Figures]:
