@@ -10,9 +10,11 @@ import polars as pl
 import pytest
 
 from credit_tier.content import Content
+from credit_tier.data.cells import cell_text
 from credit_tier.data.city import generate
 from credit_tier.data.ingest import ingest, load_specs
 from credit_tier.data.lake import Lake
+from credit_tier.data.plain import PlainLake, empty_tables
 from credit_tier.errors import DataError, FeatureError
 from credit_tier.features import build as builder
 from credit_tier.features import spine as spines
@@ -38,8 +40,9 @@ class City:
         self.features = tuple(f for f in catalogue if f.source != "spine")
         self.records: dict[str, dict[str, list[dict[str, object]]]] = {}
         for path in sorted((root / "city" / "records").glob("*.parquet")):
-            for row in pl.read_parquet(path).iter_rows(named=True):
-                self.records.setdefault(str(row[self.specs[path.stem].key]), {}).setdefault(path.stem, []).append(row)
+            key = self.specs[path.stem].key
+            for row in pl.read_parquet(path).iter_rows(named=True) if key else ():
+                self.records.setdefault(str(row[key]), {}).setdefault(path.stem, []).append(row)
 
     def online(self) -> Online:
         spine = spines.grid(self.lake, (), [AS_OF])
@@ -73,6 +76,34 @@ def test_one_enterprise_online_equals_its_row_of_the_batch(city: City) -> None:
         one = online.for_one(codes[number], city.of(codes[number]), AsOf.parse(str(AS_OF)))
         for feature, ours, theirs in zip(city.features, one.values[:, 0], batch.values[:, row], strict=True):
             np.testing.assert_array_equal(ours, theirs, f"{feature.id} of row {row}")
+
+
+def test_values_of_their_type_and_the_same_as_text_are_the_same(city: City) -> None:
+    """A date, a number or a yes may come as such or as a person would type it: the versions are equal, ids and order included."""
+    columns = {table: spec.columns for table, spec in city.specs.items()}
+    empty = empty_tables(city.specs)
+    for code in sorted(city.records)[::10]:
+        records = city.of(code)
+        text = {
+            t: [{k: repr(v) if isinstance(v, float) else cell_text(v) for k, v in row.items()} for row in rows]
+            for t, rows in records.items()
+        }
+        one, other = (PlainLake(city.specs, given, columns, empty) for given in (records, text))
+        for table in records:
+            assert one.frame(table).collect().to_native().equals(other.frame(table).collect().to_native()), table
+
+
+def test_plain_records_become_the_rows_of_the_lake(city: City) -> None:
+    """Ids, days, versions and values are those that an ingestion gives, in the same order."""
+    columns = {table: spec.columns for table, spec in city.specs.items()}
+    everything: dict[str, list[dict[str, object]]] = {}
+    for tables in city.records.values():
+        for table, rows in tables.items():
+            everything.setdefault(table, []).extend(rows)
+    plain = PlainLake(city.specs, everything, columns, empty_tables(city.specs))
+    for table in everything:
+        ours, theirs = (lake.frame(table).collect().to_native() for lake in (plain, city.lake))
+        assert ours.equals(theirs.select(ours.columns)), table
 
 
 def test_what_an_ingestion_refuses_is_refused_by_place_and_rule(city: City) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -383,6 +383,18 @@ def _record_ids(rows: pl.DataFrame, spec: DatasetSpec) -> pl.Series:
     sha256 = hashlib.sha256
     digests = pl.Series([sha256(text).digest() for text in texts.cast(pl.Binary).to_list()], dtype=pl.Binary)
     return digests.bin.encode("hex").str.head(RECORD_ID_DIGITS)
+
+
+def record_columns(spec: DatasetSpec) -> tuple[str, ...]:
+    """Return the columns that tell one record of a table from another."""
+    return (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
+
+
+def record_digest(values: Iterable[object]) -> str:
+    """Return the record id of one record that is told by several columns, from their values in the lake's form."""
+    texts = (None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+    parts = ("-;" if text is None else f"{len(text.encode())}:{text};" for text in texts)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:RECORD_ID_DIGITS]
 
 
 def _quarantined(staged: Staged, bad: pl.DataFrame) -> pl.DataFrame:

@@ -6,19 +6,23 @@ For code that is handed records instead of a lake, such as a service that scores
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from credit_tier.data import engines
 from credit_tier.data.cells import cell_text
 from credit_tier.data.columns import read_column
-from credit_tier.data.contracts import column_rules
-from credit_tier.data.ingest import lake_rows
-from credit_tier.data.lake import Lake
-from credit_tier.data.register import Register
-from credit_tier.data.staging import FILE
-from credit_tier.data.versions import merge_versions
+from credit_tier.data.contracts import EARLIEST, LATEST, column_rules
+from credit_tier.data.ingest import NO_SUBJECT, record_columns, record_digest
+from credit_tier.data.lake import SYSTEM_COLUMNS, Lake
 from credit_tier.errors import DataError, Fault
-from credit_tier.specs.dataset import DatasetSpec
+from credit_tier.specs.dataset import Column, DatasetSpec
+from credit_tier.temporal import FOREVER, day_number
+from credit_tier.types import Uscc
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -57,21 +61,18 @@ class PlainLake(Lake):
             for table in records
             if table not in specs
         ]
-        typed: dict[str, pl.DataFrame] = {}
+        typed: dict[str, dict[str, list[Any]]] = {}
         for table, rows in records.items():
             if table in specs and rows:
                 typed[table] = _typed(specs[table], rows, columns.get(table, ()), faults)
         if faults:
             raise DataError(*faults)
-        import polars as pl
-
-        keys = [rows[key].cast(pl.String).alias("code") for table, rows in typed.items() if (key := specs[table].key)]
-        codes = Register.empty()
-        self._register_codes = codes.with_codes(pl.concat(keys)) if keys else codes
-        self._frames = {**empty}
-        for table, frame in typed.items():
-            incoming = lake_rows(frame, specs[table], self._register_codes, seen=[False])
-            self._frames[table] = merge_versions(None, incoming).table
+        codes = {str(code) for table, rows in typed.items() if (key := specs[table].key) for code in rows[key]}
+        self._numbers = {code: number for number, code in enumerate(sorted(codes))}
+        self._frames = {
+            **empty,
+            **{table: _versions(specs[table], rows, self._numbers) for table, rows in typed.items()},
+        }
 
     @property
     def path(self) -> Path:  # type: ignore[override]
@@ -91,7 +92,7 @@ class PlainLake(Lake):
     @property
     def enterprises(self) -> int:
         """Return how many subjects the records are about."""
-        return self._register_codes.size
+        return len(self._numbers)
 
     @property
     def digest(self) -> str:
@@ -114,59 +115,123 @@ class PlainLake(Lake):
 
     def code_frame(self) -> nw.LazyFrame[Any]:
         """Return the codes as a lazy frame."""
-        import narwhals as nw
-
-        return nw.from_native(self._register_codes.codes.lazy())
+        codes = {"enterprise_no": np.arange(len(self._numbers), dtype=np.int32), "code": list(self._numbers)}
+        return engines.frame(codes).lazy()
 
     def number_of(self, code: str) -> int | None:
         """Return the number of a code, or None if no record names it."""
-        codes = self._register_codes.codes
-        found = codes.filter(codes["code"] == code)["enterprise_no"]
-        return int(found[0]) if len(found) else None
+        return self._numbers.get(code)
 
 
 def empty_tables(specs: Mapping[str, DatasetSpec]) -> dict[str, pl.DataFrame]:
     """Return every table of the contracts without rows, in the columns of the lake."""
-    codes = Register.empty()
-    faults: list[Fault] = []
-    empty = {table: _typed(spec, [], spec.columns, faults) for table, spec in specs.items()}
-    return {
-        table: merge_versions(None, lake_rows(rows, specs[table], codes, seen=[False])).table
-        for table, rows in empty.items()
-    }
+    return {table: _versions(spec, {name: [] for name in spec.columns}, {}) for table, spec in specs.items()}
 
 
 def _typed(
     spec: DatasetSpec, rows: Sequence[Mapping[str, object]], columns: Iterable[str], faults: list[Fault]
-) -> pl.DataFrame:
-    """Return the wanted columns of a table's records in the types of the contract; what is wrong with them is added to `faults`."""
-    import polars as pl
-
+) -> dict[str, list[Any]]:
+    """Return the wanted columns of a table's records in the lake's form; what is wrong with them is added to `faults`."""
     given = {name for row in rows for name in row}
     for name in sorted(given - set(spec.columns)):
         advice = f"Columns are: {', '.join(spec.columns)}."
         faults.append(Fault("CT-DATA-202", f"{spec.table}.{name}", "the contract has no such column.", advice))
-    identity = [spec.record_id.column] if spec.record_id.column else [*spec.record_id.of]
-    always = {spec.key, *identity, spec.event_on, spec.known_at.column}
-    wanted = [name for name in spec.columns if name in always or name in set(columns)]
-    series = []
-    for name in wanted:
-        column = spec.columns[name]
-        cells = pl.Series(name, [cell_text(row.get(name)) for row in rows], dtype=pl.String)
-        read = read_column(cells, column)
-        broken = {f"{spec.table}.{name}.{rule}": mask for rule, mask in read.failures.items()}
-        if not column.nullable:
-            broken[f"{spec.table}.{name}.missing"] = read.values.is_null() & cells.is_null()
-        for rule in column_rules(spec, name):
-            broken[rule.name] = (~rule.holds(read.values)) & read.values.is_not_null()
-        for rule_name, mask in broken.items():
-            places = (mask.arg_true() + 1).to_list()
-            if places:
-                where = f"{spec.table}.{name}, record {', '.join(map(str, places[:5]))}"
-                faults.append(
-                    Fault("CT-DATA-203", where, f"the rule {rule_name} does not hold.", "Correct the record.")
-                )
-        series.append(read.values.alias(name))
-    others = {name: pl.Series(name, [None] * len(rows), dtype=pl.Null) for name in spec.columns if name not in wanted}
-    frame = pl.DataFrame(series).with_columns(others.values()) if series else pl.DataFrame()
-    return frame.select(*spec.columns, pl.lit(0, pl.UInt16).alias(FILE))
+    always = {spec.key, *record_columns(spec), spec.event_on, spec.known_at.column}
+    result = {}
+    for name in spec.columns:
+        if name in always or name in set(columns):
+            values = [row.get(name) for row in rows]
+            sound = [_sound(value, spec.columns[name]) for value in values]
+            result[name] = _read(spec, name, values, faults) if _ODD in sound else sound
+    return result
+
+
+_ODD: Final[Any] = object()
+"""Stands for a value that has to be read, not only taken."""
+
+
+def _sound(value: object, column: Column) -> Any:
+    """Return the lake's form of a value that already is what the contract says, `_ODD` for all others."""
+    if value is None:
+        return None if column.nullable else _ODD
+    if column.empty_values or column.pattern is not None:
+        return _ODD
+    match column.type:
+        case "date":
+            if type(value) is date and EARLIEST <= value <= LATEST:
+                return day_number(value)
+        case "boolean":
+            if isinstance(value, bool):
+                return value
+        case "integer" if type(value) is int and _within(value, column):
+            return value
+        case "number" if isinstance(value, int | float) and not isinstance(value, bool) and _within(value, column):
+            return float(value)
+        case "code" | "codes" if column.vocabulary is not None:
+            if value in column.vocabulary:
+                return value
+        case "text":
+            if isinstance(value, str) and value and value.strip() == value and value.isprintable():
+                return value
+        case "uscc":
+            if isinstance(value, str) and Uscc.is_valid(value):
+                return value
+    return _ODD
+
+
+def _within(value: float, column: Column) -> bool:
+    low, high = column.minimum, column.maximum
+    return isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+
+
+def _read(spec: DatasetSpec, name: str, values: list[object], faults: list[Fault]) -> list[Any]:
+    """Return a column in the lake's form, read and checked as a delivered one."""
+    import polars as pl
+
+    column = spec.columns[name]
+    cells = pl.Series(name, [cell_text(value) for value in values], dtype=pl.String)
+    read = read_column(cells, column)
+    broken = {f"{spec.table}.{name}.{rule}": mask for rule, mask in read.failures.items()}
+    if not column.nullable:
+        broken[f"{spec.table}.{name}.missing"] = read.values.is_null() & cells.is_null()
+    for rule in column_rules(spec, name):
+        broken[rule.name] = (~rule.holds(read.values)) & read.values.is_not_null()
+    for rule_name, mask in broken.items():
+        places = (mask.arg_true() + 1).to_list()
+        if places:
+            where = f"{spec.table}.{name}, record {', '.join(map(str, places[:5]))}"
+            faults.append(Fault("CT-DATA-203", where, f"the rule {rule_name} does not hold.", "Correct the record."))
+    typed = read.values.to_physical() if column.type == "date" else read.values
+    return typed.to_list()
+
+
+def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapping[str, int]) -> pl.DataFrame:
+    """Return records in the columns and the order of the lake, each version until the next one of its record."""
+    import polars as pl
+
+    count = len(next(iter(columns.values()), []))
+    known = spec.known_at
+    days = (
+        [day_number(known.fixed)] * count
+        if known.fixed
+        else [d + known.delay_days for d in columns[known.column or ""]]
+    )
+    events = columns[spec.event_on] if spec.event_on else [None] * count
+    named = [columns[name] for name in record_columns(spec)]
+    ids = [str(parts[0]) if spec.record_id.column else record_digest(parts) for parts in zip(*named, strict=True)]
+    subjects = [numbers[str(code)] for code in columns[spec.key]] if spec.key else [NO_SUBJECT] * count
+    until = [FOREVER] * count
+    following: dict[str, int] = {}
+    for row in sorted(range(count), key=lambda r: (days[r], r), reverse=True):
+        until[row] = following.get(ids[row], FOREVER)
+        following[ids[row]] = days[row]
+    order = sorted(
+        range(count),
+        key=lambda r: (subjects[r], -FOREVER if events[r] is None else events[r], ids[r], days[r], until[r]),
+    )
+    system = dict(zip(SYSTEM_COLUMNS, (subjects, ids, events, days, until), strict=True))
+    kept = {**system, **{name: values for name, values in columns.items() if name != spec.key}}
+    schema: dict[str, Any] = {name: pl.String if name == "record_id" else pl.Int32 for name in system}
+    dtypes = {"date": pl.Int32, "money": pl.Int64, "integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
+    schema |= {name: dtypes.get(spec.columns[name].type, pl.String) for name in kept if name not in system}
+    return pl.DataFrame({name: [values[r] for r in order] for name, values in kept.items()}, schema=schema)
