@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from credit_tier.content import Content
 from credit_tier.errors import ContentError
+from credit_tier.features.online import Online
 from credit_tier.specs import together
 from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import FORBIDDEN_WORDS, STRATA, CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import ModelSpec
+from credit_tier.temporal import AsOf
 
 HAN = re.compile(r"[一-鿿]")
 CONTENT = Content.resolve()
@@ -96,13 +99,86 @@ def test_the_closed_vocabulary_is_in_use() -> None:
     ],
 )
 def test_what_is_repaired_or_settled_counts_no_more(table: str, closed: str) -> None:
-    """Every count of such records asks that they are still open; the one of listings over three years is the older entry."""
-    riskier = [
-        f for f in CATALOGUE.features if f.source == table and f.direction == 1 and f.id != "abnormal_listings_3y"
-    ]
-    assert riskier
-    for feature in riskier:
+    """Every feature of such records asks that they are still open; the one of listings over three years is the older entry."""
+    over = [f for f in CATALOGUE.features if f.source == table and f.id != "abnormal_listings_3y"]
+    assert over
+    for feature in over:
         assert any(c.column == closed and c.is_null for c in feature.filter), feature.id
+
+
+CODE = "91000000MAQMC06P2E"
+REGISTERED = {
+    "uscc": CODE,
+    "district": "320505",
+    "industry_section": "C",
+    "industry_division": "13",
+    "established_on": "2015-03-01",
+    "registered_capital": None,
+    "entity_type": "1100",
+    "ownership": "private",
+    "size_class": "small",
+    "status": "active",
+    "status_on": "2015-03-01",
+    "received_on": "2015-03-02",
+}
+OPEN: dict[str, dict[str, object]] = {
+    "penalties": {
+        "penalty_no": "a",
+        "decided_on": "2025-02-01",
+        "kinds": "fine",
+        "procedure": "ordinary",
+        "domain": "food",
+        "fine": "1",
+        "authority": "x",
+    },
+    "abnormal_listings": {"listing_no": "a", "listed_on": "2025-02-01", "reason": "4", "authority": "x"},
+    "serious_listings": {"listing_no": "a", "listed_on": "2025-02-01", "list_name": "tax", "authority": "x"},
+    "tax_arrears": {
+        "notice_no": "a",
+        "announced_on": "2025-02-01",
+        "tax_kind": "vat",
+        "amount": "1",
+        "authority": "x",
+    },
+    "judgments": {
+        "judgment_no": "a",
+        "filed_on": "2025-02-01",
+        "kind": "enforcement",
+        "amount": "1",
+        "court": "x",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "closed"),
+    [
+        ("penalties", "repaired_on"),
+        ("abnormal_listings", "removed_on"),
+        ("serious_listings", "removed_on"),
+        ("tax_arrears", "settled_on"),
+        ("judgments", "performed_on"),
+    ],
+)
+def test_after_repair_an_enterprise_stands_as_if_the_record_had_never_been(table: str, closed: str) -> None:
+    """The record counts until its repair is known; from the next day every feature is what it is without the record."""
+    spec = TABLES[table]
+    first = dict.fromkeys(spec.columns) | OPEN[table] | {"uscc": CODE, "received_on": "2025-02-05"}
+    repaired = first | {closed: "2025-05-01", "received_on": "2025-05-06"}
+    features = tuple(
+        f
+        for f in CATALOGUE.features
+        if f.group_by is None and f.shrink is None and f.source != "spine" and f.id != "abnormal_listings_3y"
+    )
+    online = Online(TABLES, features)
+
+    def at(day: str, *versions: dict[str, object]) -> list[float]:
+        found = online.for_one(CODE, {"enterprises": [REGISTERED], table: [*versions]}, AsOf.parse(day))
+        return [float(value) for value in found.values[:, 0]]
+
+    never = at("2025-05-07")
+    np.testing.assert_array_equal(at("2025-05-07", first, repaired), never)
+    assert not np.array_equal(at("2025-05-06", first, repaired), at("2025-05-06"), equal_nan=True)
 
 
 def test_models_name_their_features() -> None:
