@@ -318,12 +318,38 @@ def lint(folder: Path, entry: str) -> str:
         ("source: officers, aggregate: count, filter: [{column: phone, is_null: true}]", "CT-CONTENT-029"),
         ("source: officers, aggregate: streak, numerator: [{column: phone, is_null: true}]", "CT-CONTENT-029"),
         ("source: officers, aggregate: count, group_by: [phone]", "CT-CONTENT-029"),
+        (
+            "source: officers, aggregate: share, numerator: [{column: began_on, at_most: as_of}], shrink: {weight: 1, towards: [phone]}",
+            "CT-CONTENT-029",
+        ),
+        (
+            "source: penalties, aggregate: exists, via: {table: officers, column: related_uscc, filter: [{column: phone, is_null: true}]}",
+            r"CT-CONTENT-029 .*'officers\.phone' is personal",
+        ),
     ],
 )
 def test_lint_finds_what_fits_no_table_and_what_is_personal(tmp_path: Path, entry: str, words: str) -> None:
     """An author hears of an unknown table, column or value, of an aggregated key and of a personal column before a lake does."""
     found = lint(tmp_path, entry)
     assert re.search(words, found) if words else found == ""
+
+
+def test_lint_finds_a_personal_group_of_the_register(tmp_path: Path) -> None:
+    """A group column that only the register has is looked up there."""
+    register = PERSONAL.replace("kind: event", "kind: entity").replace("event_on: began_on\n", "")
+    visits = PERSONAL.replace("table: officers", "table: visits").replace("  phone:", "  note:")
+    for name, text in {
+        "content.yaml": "title_zh: t\ninherits: []\n",
+        "data_schemas/officers.yaml": register.replace("record_id: {column: officer_no}", "record_id: {column: uscc}"),
+        "data_schemas/visits.yaml": visits,
+        "pipelines/features.yaml": "title_zh: t\ndimensions: [{id: d, title_zh: d}]\nfeatures:\n"
+        "  - {id: probe, title_zh: t, dimension: d, missing: {policy: zero}, unit: t, direction: 0, legal_basis: t, "
+        "source: visits, aggregate: count, group_by: [phone]}\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    faults, _ = together.check(Content.resolve(tmp_path))
+    assert [(f.code, f.what.split()[0]) for f in faults] == [("CT-CONTENT-029", "'officers.phone'")]
 
 
 def test_missing_is_compulsory(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: li
         )
     yield from _columns(where, table, [feature.column] if feature.column else [])
     yield from _conditions(where, table, (*feature.filter, *feature.numerator))
-    yield from _impersonal(where, table, feature)
+    yield from _impersonal(where, feature, tables, registers)
     if (
         feature.column is not None
         and feature.column == table.key
@@ -142,16 +142,24 @@ def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: li
             )
 
 
-def _impersonal(where: str, table: DatasetSpec, feature: FeatureSpec) -> Iterator[Fault]:
-    named = {feature.column, *(feature.group_by or ()), *(c.column for c in (*feature.filter, *feature.numerator))}
-    for name, column in table.columns.items():
-        if name in named and column.sensitivity == "personal":
-            yield Fault(
-                "CT-CONTENT-029",
-                where,
-                f"'{table.table}.{name}' is personal information and may not feed a feature (个人信息保护法 art. 6).",
-                "Leave it out.",
-            )
+def _impersonal(
+    where: str, feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: list[DatasetSpec]
+) -> Iterator[Fault]:
+    own = {feature.column, *(c.column for c in (*feature.filter, *feature.numerator))}
+    groups = {*(feature.group_by or ()), *(feature.shrink.towards if feature.shrink else ())}
+    read: list[tuple[DatasetSpec, set[str | None]]] = [(tables[feature.source], own | groups)]
+    read += [(register, {*groups}) for register in registers if register.table != feature.source]
+    if feature.via is not None and feature.via.table in tables:
+        read.append((tables[feature.via.table], {c.column for c in feature.via.filter}))
+    for table, named in read:
+        for name, column in table.columns.items():
+            if name in named and column.sensitivity == "personal":
+                yield Fault(
+                    "CT-CONTENT-029",
+                    where,
+                    f"'{table.table}.{name}' is personal information and may not feed a feature (个人信息保护法 art. 6).",
+                    "Leave it out.",
+                )
 
 
 def _model(
