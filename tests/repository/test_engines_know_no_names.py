@@ -37,6 +37,7 @@ COMMON = {
     "department",
     "situation",
     "outcome",
+    "day",
 }
 """Column names that are also ordinary words or parameter names; a table or feature name is never excused."""
 

@@ -21,8 +21,10 @@ import numpy as np
 from credit_tier.canonical import combined_digest, file_digest
 from credit_tier.content import Content
 from credit_tier.data.city import (
+    agenda,
     changes,
     grades,
+    inspectors,
     insurance,
     links,
     lists,
@@ -141,6 +143,7 @@ def generate(
     serious = lists.draw_serious_listings(people, decided, period, seed=seed)
     granted = permits.draw_licences(people, decided, period, seed=seed)
     changed = changes.draw_changes(people, period, seed=seed)
+    staff = inspectors.draw_inspectors(enterprises, period, seed=seed)
     domain = domains_of(people, complained.subject, complained.department)
 
     makers: dict[str, Callable[[], pl.DataFrame]] = {
@@ -167,6 +170,10 @@ def generate(
         "honours": lambda: merits.honours(people, period, seed=seed),
         "intellectual_property": lambda: merits.intellectual_property(people, period, seed=seed),
         "loans": lambda: loans.loans(people, period, seed=seed),
+        "inspectors": lambda: inspectors.inspectors(staff, period, seed=seed),
+        "recusals": lambda: inspectors.recusals(people, staff, period, seed=seed),
+        "inspection_items": lambda: agenda.inspection_items(period),
+        "calendar": lambda: agenda.calendar(period),
     }
     inspections, behind = tables.inspections(people, ledger.visits, period, seed=seed)
     specs = load_specs(Content.resolve()) if dirty or style == "exports" else {}
