@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from credit_tier.content import Content
 from credit_tier.data.headers import header_line, map_headers, match_headers
+from credit_tier.data.ingest import ingest
+from credit_tier.data.lake import Lake
 from credit_tier.errors import DataError
 from credit_tier.specs.dataset import DatasetSpec
 
@@ -99,10 +105,52 @@ def test_the_line_with_most_known_headers_is_found(titles: list[list[str]], fine
     """Whatever stands above, the headers are found, with how many of them are known."""
     headers = ["序号", "文号", "决定日期", "罚款金额（万元）"]
     rows = [*titles, headers, ["1", "甲", "2024-01-01", "2"]]
-    assert header_line(rows, fines_spec) == (len(titles), 3)
+    assert header_line(rows, fines_spec)[:2] == (len(titles), 3)
+
+
+TWO_LINES = [
+    ["某局行政处罚公示表", "", "", "", "", ""],
+    ["文号", "uscc", "处罚信息", "处罚信息", "kind", "入库日期"],
+    ["", "", "决定日期", "罚款金额(元)", "", ""],
+    ["F1", "91320500MA0000000W", "2024-01-05", "200", "fine", "2024-01-15"],
+]
+
+
+def test_headers_in_two_lines_are_joined(fines_spec: DatasetSpec) -> None:
+    """A group above its columns: where the lower line is empty the upper one names the column; the data begin below both."""
+    found = header_line(TWO_LINES, fines_spec)
+    assert found == (2, 6, ["文号", "uscc", "决定日期", "罚款金额(元)", "kind", "入库日期"])
+    blank = [list(row) for row in TWO_LINES]
+    blank[1][3] = ""
+    assert header_line(blank, fines_spec) == found
+    assert header_line([TWO_LINES[0], found.cells, [*TWO_LINES[3][:5], ""]], fines_spec)[:2] == (1, 6)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_file_with_headers_in_two_lines_is_taken_in(form: str, first: Path, content: Content, tmp_path: Path) -> None:
+    """Merged headers of a sheet, or the same saved as CSV, give the row with the unit of the lower line."""
+    (first / "fines.csv").unlink()
+    ingest(tmp_path / "lake", first, content)
+    later = tmp_path / "later"
+    later.mkdir()
+    if form == "csv":
+        lines = [",".join(row) for row in TWO_LINES]
+        (later / "fines.csv").write_text("\n".join(lines) + "\n", encoding="gb18030")
+    else:
+        book = openpyxl.Workbook()
+        sheet = book.active
+        for row in TWO_LINES:
+            sheet.append([cell or None for cell in row])
+        sheet.merge_cells("C2:D2")
+        for column in "ABEF":
+            sheet.merge_cells(f"{column}2:{column}3")
+        book.save(later / "fines.xlsx")
+    report = ingest(tmp_path / "lake", later, content)
+    assert report.clean
+    assert Lake.open(tmp_path / "lake").frame("fines").collect()["amount"].to_list() == [20_000]
 
 
 def test_without_any_known_header_none_is_found(fines_spec: DatasetSpec) -> None:
     """A file without headers is not read as if its first row were some."""
-    assert header_line([["1", "2"], []], fines_spec) == (0, 0)
-    assert header_line([], fines_spec) == (0, 0)
+    assert header_line([["1", "2"], []], fines_spec)[:2] == (0, 0)
+    assert header_line([], fines_spec)[:2] == (0, 0)

@@ -131,6 +131,10 @@ def _report_lines(report: IngestReport) -> list[str]:
                 lines.append(f"未用的列 unused columns: {file.name}: {', '.join(file.unmapped_columns)}")
             if file.absent_columns:
                 lines.append(f"缺少的可选列 absent optional columns: {file.name}: {', '.join(file.absent_columns)}")
+            if file.footer:
+                lines.append(
+                    f"表尾行,不是记录 lines below the table, no records: {file.name}: {', '.join(file.footer)}"
+                )
             if not file.rows:
                 lines.append(f"没有数据行 no rows: {file.name}")
     if report.unknown_files:

@@ -66,7 +66,7 @@ def _read_rows(file: SourceFile, start: int, rows: int) -> pl.DataFrame:
 
     try:
         return pl.scan_parquet(file.path, glob=False, hive_partitioning=False).slice(start, rows).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise damaged(file, "this is not a readable Parquet file.") from error
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from credit_tier.data.headers import LINES_SEARCHED, distinct_headers, header_line
+from credit_tier.data.headers import LINES_SEARCHED, HeaderLine, distinct_headers, header_line
 from credit_tier.data.sources import Layout, SourceFile, damaged, empty_file, headers_not_found
 from credit_tier.errors import DataError
 
@@ -42,9 +42,9 @@ def read_csv(file: SourceFile) -> pl.DataFrame:
     raw = _as_utf8(_unpacked(file), file)
     if not raw.strip():
         raise empty_file(file)
-    position, _ = _find_headers(raw, file)
-    cells, end = _nth_line(raw, position, file)
-    frame = _parsed(raw, end, distinct_headers(cells, file.spec, where=file.name), file)
+    found = _find_headers(raw, file)
+    end = _end_of_line(raw, found.position, file)
+    frame = _parsed(raw, end, distinct_headers(found.cells, file.spec, where=file.name), file)
     return frame.filter(~pl.all_horizontal(pl.all().is_null()))
 
 
@@ -55,10 +55,10 @@ def layout_of_csv(file: SourceFile) -> Layout:
             head = stream.read(PEEKED)
         if file.name.endswith(".gz"):
             head = zlib.decompressobj(31).decompress(head, PEEKED)
-        position, _ = _find_headers(_head_as_utf8(head), file)
+        found = _find_headers(_head_as_utf8(head), file)
     except (DataError, OSError, zlib.error):
         return Layout()
-    return Layout(header_row=position + 1)
+    return Layout(header_row=found.position + 1)
 
 
 def _head_as_utf8(head: bytes) -> bytes:
@@ -178,12 +178,12 @@ def _decodes(raw: bytes, encoding: str, *, step: int = 1 << 20) -> bool:
     return True
 
 
-def _find_headers(raw: bytes, file: SourceFile) -> tuple[int, int]:
-    """Return the position of the line of headers among the first lines, and how many columns it names."""
-    position, named = header_line(list(islice(_lines_until_fault(raw), LINES_SEARCHED)), file.spec)
-    if not named:
+def _find_headers(raw: bytes, file: SourceFile) -> HeaderLine:
+    """Return the headers among the first lines."""
+    found = header_line(list(islice(_lines_until_fault(raw), LINES_SEARCHED)), file.spec)
+    if not found.named:
         raise headers_not_found(file)
-    return position, named
+    return found
 
 
 def _lines_until_fault(raw: bytes) -> Iterator[list[str]]:
@@ -193,14 +193,14 @@ def _lines_until_fault(raw: bytes) -> Iterator[list[str]]:
         return
 
 
-def _nth_line(raw: bytes, position: int, file: SourceFile) -> tuple[list[str], int]:
-    """Return the cells of a line and the place where the next one begins."""
+def _end_of_line(raw: bytes, position: int, file: SourceFile) -> int:
+    """Return the place where the line after a line of cells begins."""
     consumed = [0]
     try:
-        cells = next(islice(csv.reader(_text_lines(raw, consumed)), position, None), [])
+        next(islice(csv.reader(_text_lines(raw, consumed)), position, None), [])
     except csv.Error as error:
         raise _malformed(file, "the lines do not form a table.") from error
-    return cells, consumed[0]
+    return consumed[0]
 
 
 def _text_lines(raw: bytes, consumed: list[int]) -> Iterator[str]:

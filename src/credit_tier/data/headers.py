@@ -11,7 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import pairwise, zip_longest
+from typing import Literal, NamedTuple
 
 from credit_tier.errors import DataError, Fault
 from credit_tier.specs.dataset import DatasetSpec, folded
@@ -103,8 +104,19 @@ class KnownHeaders:
         return len({found.column for cell in cells if (found := self.find(cell)) is not None})
 
 
-def header_line(lines: Sequence[Sequence[str]], spec: DatasetSpec) -> tuple[int, int]:
-    """Return the position of the line that names most columns of the contract, the first of several, and how many it names.
+class HeaderLine(NamedTuple):
+    """Position of the last line of the headers, how many columns of the contract they name, and the headers."""
+
+    position: int
+    named: int
+    cells: list[str]
+
+
+def header_line(lines: Sequence[Sequence[str]], spec: DatasetSpec) -> HeaderLine:
+    """Return the line that names most columns of the contract, the first of several.
+
+    Headers may stand in two lines, a group above its columns: a column without a name in the lower line has that of the upper. The
+    two are taken together where they name more columns than any line alone.
 
     >>> from credit_tier.specs.dataset import Column, DatasetSpec, KnownAt, RecordId
     >>> columns = {"no": Column(type="text", title_zh="编号"), "day": Column(type="date", title_zh="日期")}
@@ -113,12 +125,21 @@ def header_line(lines: Sequence[Sequence[str]], spec: DatasetSpec) -> tuple[int,
     ...     known_at=KnownAt(column="day"), columns=columns, source="", legal_basis="",
     ... )
     >>> header_line([["某局公示表"], ["序号", "编号", "日期"], ["1", "A", "2024-01-01"]], spec)
-    (1, 2)
+    HeaderLine(position=1, named=2, cells=['序号', '编号', '日期'])
+    >>> header_line([["编号", "处罚", ""], ["", "日期", "金额"], ["A", "2024-01-01", "5"]], spec)
+    HeaderLine(position=1, named=2, cells=['编号', '日期', '金额'])
     """
     known = KnownHeaders(spec)
-    counts = [known.count(cells) for cells in lines[:LINES_SEARCHED]]
-    most = max(counts, default=0)
-    return (counts.index(most) if most else 0), most
+    top = lines[:LINES_SEARCHED]
+    best = HeaderLine(0, 0, [])
+    for position, cells in enumerate(top):
+        if (named := known.count(cells)) > best.named:
+            best = HeaderLine(position, named, list(cells))
+    for position, (upper, lower) in enumerate(pairwise(top), start=1):
+        joined = [below if below.strip() else above for above, below in zip_longest(upper, lower, fillvalue="")]
+        if (named := known.count(joined)) > best.named:
+            best = HeaderLine(position, named, joined)
+    return best
 
 
 def distinct_headers(cells: Sequence[str], spec: DatasetSpec, *, where: str) -> list[str]:

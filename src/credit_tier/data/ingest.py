@@ -281,7 +281,8 @@ class _Run:
             TableReport(
                 table=spec.table,
                 files=tuple(
-                    file_report(file.source, file.headers, file.rows, file.day_numbers) for file in staged.files
+                    file_report(file.source, file.headers, file.rows, file.day_numbers, footer=file.footer)
+                    for file in staged.files
                 ),
                 rows_read=sum(file.rows for file in staged.files),
                 accepted=total,

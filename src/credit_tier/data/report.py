@@ -137,9 +137,13 @@ class FileReport:
     """Number of the line that holds the headers, from 1; None where headers are no line."""
     sheet: str | None = None
     """Sheet of a workbook."""
+    footer: tuple[str, ...] = ()
+    """Words with which the lines below the table begin, such as 合计; these lines are no rows."""
 
 
-def file_report(source: SourceFile, headers: HeaderMap, rows: int, day_numbers: Mapping[str, int]) -> FileReport:
+def file_report(
+    source: SourceFile, headers: HeaderMap, rows: int, day_numbers: Mapping[str, int], *, footer: tuple[str, ...] = ()
+) -> FileReport:
     """Return what is told about a file that was read; `day_numbers` counts those of spreadsheets by column."""
 
     def column_report(name: str) -> ColumnReport:
@@ -166,6 +170,7 @@ def file_report(source: SourceFile, headers: HeaderMap, rows: int, day_numbers: 
         columns=tuple(columns),
         header_row=source.layout.header_row,
         sheet=source.layout.sheet,
+        footer=footer,
     )
 
 

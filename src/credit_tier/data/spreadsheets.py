@@ -45,11 +45,11 @@ def spooled(file: SourceFile, folder: Path) -> SourceFile:
 
     names, sheets = _sheets(file)
     tops = [[[_header(cell) for cell in row] for row in rows[:LINES_SEARCHED]] for rows in sheets]
-    found = [(*header_line(top, file.spec), at) for at, top in enumerate(tops)]
-    best = max((named for _, named, _ in found), default=0)
+    found = [(header_line(top, file.spec), at) for at, top in enumerate(tops)]
+    best = max((line.named for line, _ in found), default=0)
     if not best:
         raise headers_not_found(file) if any(sheets) else empty_file(file)
-    fitting = [(position, at) for position, named, at in found if named == best]
+    fitting = [(line, at) for line, at in found if line.named == best]
     if len(fitting) > 1:
         raise DataError.of(
             "CT-DATA-014",
@@ -57,10 +57,10 @@ def spooled(file: SourceFile, folder: Path) -> SourceFile:
             what=f"{len(fitting)} sheets fit the table '{file.table}' equally well: number {', '.join(str(at + 1) for _, at in fitting)}.",
             advice="Keep one of them in the workbook, or send each as a file of its own.",
         )
-    position, chosen = fitting[0]
+    line, chosen = fitting[0]
     rows = sheets[chosen]
-    headers = distinct_headers([_header(cell) for cell in rows[position]], file.spec, where=file.name)
-    columns = list(zip(*rows[position + 1 :], strict=True)) or [()] * len(headers)
+    headers = distinct_headers(line.cells, file.spec, where=file.name)
+    columns = list(zip(*rows[line.position + 1 :], strict=True)) or [()] * len(headers)
     _require_whole_digits(headers, columns, file)
     frame = pl.DataFrame(
         {header: [cell_text(cell) for cell in column] for header, column in zip(headers, columns, strict=True)},
@@ -68,7 +68,7 @@ def spooled(file: SourceFile, folder: Path) -> SourceFile:
     )
     path = folder / f"{file.sha256[:16]}-{len(list(folder.iterdir()))}.parquet"
     frame.filter(~pl.all_horizontal(pl.all().is_null())).write_parquet(path)
-    layout = Layout(header_row=position + 1, sheet=names[chosen])
+    layout = Layout(header_row=line.position + 1, sheet=names[chosen])
     return replace(file, path=path, label=file.name, layout=layout)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from credit_tier.data.batches import ROWS_PER_BATCH, Spill, Spilled, batches
 from credit_tier.data.columns import WrongTypeError, read_column
 from credit_tier.data.contracts import conflicts, failing_rows, identity
+from credit_tier.data.footers import without_footer
 from credit_tier.data.headers import HeaderMap, map_headers
 from credit_tier.data.sources import SourceFile
 from credit_tier.errors import DataError, Fault
@@ -43,6 +44,8 @@ class StagedFile:
     duplicates: int
     day_numbers: Mapping[str, int]
     """Date column to how many of its values were day numbers of a spreadsheet."""
+    footer: tuple[str, ...] = ()
+    """Words with which the lines below the table begin; these lines are no rows."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class _FileRead:
 
     headers: HeaderMap
     rows: int
+    footer: tuple[str, ...]
     day_numbers: Counter[str]
     batches: list[Spilled]
     hashes: list[pl.Series]
@@ -127,7 +131,7 @@ def stage_table(
         dropped,
         failures,
         tuple(
-            StagedFile(source, taken.headers, taken.rows, copies.get(number, 0), taken.day_numbers)
+            StagedFile(source, taken.headers, taken.rows, copies.get(number, 0), taken.day_numbers, taken.footer)
             for number, (source, taken) in enumerate(read)
         ),
         tuple(refused),
@@ -157,8 +161,12 @@ def _read_file(
     hashes: list[pl.Series] = []
     failures: list[pl.DataFrame] = []
     day_numbers: Counter[str] = Counter()
+    footer: list[str] = []
+    frames = batches(source)
+    if source.layout.header_row is not None:
+        frames = without_footer(frames, spec, footer)
     try:
-        for raw in batches(source):
+        for raw in frames:
             headers = headers or map_headers(raw.columns, spec, where=source.name, has_receipt=received_on is not None)
             typed, unreadable, serials = _typed(
                 raw, spec, headers, number=number, after=rows, where=source.name, received_on=received_on
@@ -179,7 +187,7 @@ def _read_file(
         raise
     if headers is None:
         raise AssertionError("a file gives at least one batch")
-    return _FileRead(headers, rows, day_numbers, waiting, hashes, failures)
+    return _FileRead(headers, rows, tuple(footer), day_numbers, waiting, hashes, failures)
 
 
 def original_rows(source: SourceFile, rows: pl.DataFrame) -> pl.DataFrame:
