@@ -439,7 +439,7 @@ def test_records_known_on_or_after_as_of_never_matter(data, planted, order, worl
             }
             for i, row in enumerate(checks)
         ]
-        moved = [{**row, "area": "z", "seen_on": as_of + dt.timedelta(days=1)} for row in firms[:1]]
+        moved = [{**row, "area": "z", "seen_on": as_of + dt.timedelta(days=100)} for row in firms[:1]]
         taken = {(row["check_no"], row["seen_on"]) for row in checks}
         unique = {
             (row["check_no"], row["seen_on"]): row

@@ -17,12 +17,12 @@ from credit_tier.features.conditions import AS_OF
 from credit_tier.features.context import Context, KnownContext
 from credit_tier.features.groups import EVERY
 from credit_tier.features.kernel import Rows
-from credit_tier.features.own import TablePass
+from credit_tier.features.own import Reader, TablePass
 from credit_tier.features.prepare import SUBJECTS_AT_ONCE
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import narwhals as nw
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from credit_tier.data.lake import Lake
     from credit_tier.features.context import GroupFigures
     from credit_tier.features.groups import Places
+    from credit_tier.specs.dataset import DatasetSpec
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,12 @@ def frame_digest(lake: Lake, features: tuple[FeatureSpec, ...]) -> str:
 
 
 def build(
-    lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any], known: GroupFigures | None = None
+    lake: Lake,
+    features: tuple[FeatureSpec, ...],
+    spine: nw.DataFrame[Any],
+    *,
+    known: GroupFigures | None = None,
+    every_pass: list[TablePass] | None = None,
 ) -> FeatureFrame:
     """Compute features for every spine row from records known before its as_of.
 
@@ -90,6 +96,7 @@ def build(
     features : specs in the wanted column order.
     spine : Narwhals frame with `row`, `enterprise_no`, `as_of_day` and attributes, from :mod:`credit_tier.features.spine`.
     known : figures of groups, where the lake holds single subjects only; None to compute them from the lake.
+    every_pass : what :func:`passes` gives for these features, made once for many questions.
 
     Raises
     ------
@@ -99,7 +106,7 @@ def build(
     """
 
     spine = spine.sort("row")
-    work = _Work(lake, features, spine, known)
+    work = _Work(lake, features, spine, known, every_pass)
     subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
     values = work.filled(len(subject))
     work.run([(rows, rows.place) for rows in _ranges(spine)], values)
@@ -114,7 +121,7 @@ def blocks(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[An
     """
 
     spine = spine.sort("row")
-    work = _Work(lake, features, spine, None)
+    work = _Work(lake, features, spine)
     for rows in _ranges(spine):
         values = work.filled(len(rows.subject))
         work.run([(rows._replace(place=np.arange(len(rows.subject))), rows.place)], values)
@@ -126,15 +133,21 @@ class _Work:
     """What is to be computed, once for all ranges of subjects: passes over tables and figures of groups."""
 
     def __init__(
-        self, lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any], known: GroupFigures | None
+        self,
+        lake: Lake,
+        features: tuple[FeatureSpec, ...],
+        spine: nw.DataFrame[Any],
+        known: GroupFigures | None = None,
+        every_pass: list[TablePass] | None = None,
     ) -> None:
         _check_sources(lake, features, spine)
         self.features = features
         self.digest = frame_digest(lake, features)
+        self.reader = Reader(lake)
         grouped = [f for f in features if f.group_by is not None or f.shrink is not None]
         self.context = Context(lake, grouped, spine) if known is None else KnownContext(lake, grouped, spine, known)
-        place = {f.id: number for number, f in enumerate(features)}
-        self.passes = _passes(lake, tuple(f for f in features if f.source != "spine" and f.group_by is None), place)
+        found = passes(features, lake.spec) if every_pass is None else every_pass
+        self.passes = [item for item in found if item.has_work(lake)]
 
     def filled(self, rows: int) -> NDArray[np.float32]:
         """Return the result with the declared value where none is known."""
@@ -149,10 +162,13 @@ class _Work:
         tasks = [(item, rows, origin) for rows, origin in ranges for item in self.passes]
         if values.shape[1] == 1:  # a pool would cost more than the work
             for item, rows, origin in tasks:
-                item.run(rows, origin, self.context, values)
+                item.run(self.reader, rows, origin, context=self.context, out=values)
             return
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            running = [pool.submit(item.run, rows, origin, self.context, values) for item, rows, origin in tasks]
+            running = [
+                pool.submit(item.run, self.reader, rows, origin, context=self.context, out=values)
+                for item, rows, origin in tasks
+            ]
             for task in running:
                 task.result()
 
@@ -165,12 +181,18 @@ class _Work:
                 values[place] = _filled(spine.select(_from_spine(f))[f.id].to_numpy()[rows], f)
 
 
-def _passes(lake: Lake, features: tuple[FeatureSpec, ...], place: dict[str, int]) -> list[TablePass]:
-    """Return one pass per table, and per table reached over one kind of edge; none where there is nothing to read."""
-    leaning = {f.source for f in features if f.shrink is not None}
-    ways = dict.fromkeys((f.source, f.via) for f in features if lake.rows(f.source) or f.source in leaning)
+def passes(features: tuple[FeatureSpec, ...], spec_of: Callable[[str], DatasetSpec]) -> list[TablePass]:
+    """Return one pass per table, and per table reached over one kind of edge, for the features of single subjects.
+
+    Raises
+    ------
+    FeatureError : a feature that names a column that its table does not have, or one that has no numbers.
+    """
+    place = {f.id: number for number, f in enumerate(features)}
+    own = [f for f in features if f.source != "spine" and f.group_by is None]
+    ways = dict.fromkeys((f.source, f.via) for f in own)
     return [
-        TablePass(lake, table, via, tuple(f for f in features if (f.source, f.via) == (table, via)), place)
+        TablePass(spec_of(table), via, tuple(f for f in own if (f.source, f.via) == (table, via)), place)
         for table, via in ways
     ]
 

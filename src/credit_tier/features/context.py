@@ -108,13 +108,13 @@ class Context:
         """Compute the totals (groups × as_of dates) of a table's measures."""
         selections = list(dict.fromkeys(m.selection for m in measures))
         values = list(dict.fromkeys(Value(m.column) for m in measures if m.column is not None))
-        prepared = Prepared(self.lake, table, selections, values)
+        prepared = Prepared(self.lake.spec(table), selections, values)
         named = dict.fromkeys(name for m in measures for name in m.group)
         kept = [name for name in named if name in prepared.spec.columns and name != prepared.spec.key]
         for m in measures:
             self.totals[m] = np.zeros((self.groups.size(m.group), len(self.days)), np.int64)
         for low in range(0, self.lake.enterprises, SUBJECTS_AT_ONCE):
-            frame = prepared.between(low, low + SUBJECTS_AT_ONCE, *kept)
+            frame = prepared.between(self.lake, low, low + SUBJECTS_AT_ONCE, *kept)
             records = prepared.arrays(frame)
             first = np.maximum(records.event, records.known) + np.int32(1)
             for group in dict.fromkeys(m.group for m in measures):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from credit_tier.data import engines
 from credit_tier.data.plain import PlainLake, Records, empty_tables
 from credit_tier.errors import FeatureError
-from credit_tier.features.build import FeatureFrame, build
+from credit_tier.features.build import FeatureFrame, build, passes
 from credit_tier.features.conditions import AS_OF
 from credit_tier.specs.feature import FeatureSpec
 from credit_tier.temporal import AsOf
@@ -48,6 +48,7 @@ class Online:
             )
         self.specs, self.features, self.groups = specs, features, groups
         self._empty = empty_tables(specs)
+        self._passes = passes(features, specs.__getitem__)
         register = next(spec.table for spec in specs.values() if spec.kind == "entity")
         self._columns: dict[str, set[str]] = {}
         for f in features:
@@ -95,4 +96,4 @@ class Online:
 
         keys = {"row": 0, "enterprise_no": np.int32(number), AS_OF: np.int32(as_of.day)}
         spine = engines.frame({name: np.array([value]) for name, value in (keys | dict(attributes or {})).items()})
-        return build(lake, self.features, spine, self.groups)
+        return build(lake, self.features, spine, known=self.groups, every_pass=self._passes)

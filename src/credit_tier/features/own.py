@@ -6,7 +6,7 @@ spine rows side by side.
 
 from __future__ import annotations
 
-from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from credit_tier.data.lake import Lake
     from credit_tier.features.context import Context
+    from credit_tier.specs.dataset import DatasetSpec
 
 
 def selections_of(feature: FeatureSpec) -> tuple[Selection, Selection]:
@@ -62,12 +63,7 @@ class TablePass:
     """
 
     def __init__(
-        self,
-        lake: Lake,
-        table: str,
-        via: Related | None,
-        features: tuple[FeatureSpec, ...],
-        places: dict[str, int],
+        self, spec: DatasetSpec, via: Related | None, features: tuple[FeatureSpec, ...], places: dict[str, int]
     ) -> None:
         self.via = via
         self.shrunken = [f for f in features if f.shrink is not None]
@@ -76,8 +72,7 @@ class TablePass:
         selections = list(dict.fromkeys([*main.values(), *narrower.values()]))
         chosen = sorted(features, key=lambda f: selections.index(main[f.id]))
         values = list(dict.fromkeys(value for f in chosen if (value := value_of(f)) is not None))
-        self.table = Prepared(lake, table, selections, values)
-        spec = self.table.spec
+        self.table = Prepared(spec, selections, values)
         rows = [-1 if (value := value_of(f)) is None else values.index(value) for f in chosen]
         scales = [1.0 if row < 0 or values[row].is_distinct else scale_of(values[row].column, spec) for row in rows]
         sizes = [sum(main[f.id] == selection for f in chosen) for selection in selections]
@@ -94,13 +89,20 @@ class TablePass:
             stamp=np.zeros(len(chosen), np.int64),
         )
 
-    def run(self, rows: Rows, origin: NDArray[np.int64], context: Context, out: NDArray[np.float32]) -> None:
+    def has_work(self, lake: Lake) -> bool:
+        """Return whether there is anything to read, or a feature that leans towards a group even without records."""
+        found = lake.rows(self.table.spec.table) > 0 and (self.via is None or lake.rows(self.via.table) > 0)
+        return found or bool(self.shrunken)
+
+    def run(
+        self, reader: Reader, rows: Rows, origin: NDArray[np.int64], *, context: Context, out: NDArray[np.float32]
+    ) -> None:
         """Compute the features of some rows into `out` (all features × rows of the result); `origin` is their place in the spine."""
         low, high = int(rows.subject[0]), int(rows.subject[-1]) + 1
         if self.via is None:
-            frame = self.table.between(low, high)
+            frame = self.table.between(reader.lake, low, high)
         else:
-            frame = self._related(self.via)
+            frame = reader.related(self.table, self.via)
             first, last = np.searchsorted(frame["enterprise_no"].to_numpy(), [low, high])
             frame = frame[int(first) : int(last)]
         records = self.table.arrays(frame)
@@ -114,16 +116,33 @@ class TablePass:
             wide[row] = context.wider(feature, origin)
         fold(rows, records, tests=self.table.tests, features=features, wide=wide, out=out, marks=int(ends[-1]))
 
-    @cache  # noqa: B019  (lives as long as the one build that made it)
-    def _related(self, via: Related) -> nw.DataFrame[Any]:
-        """Return the records of related subjects under the subject whose they are, while the edge holds and is known."""
+
+class Reader:
+    """A lake, and what is read of it once for all ranges of subjects: edges, and records of related subjects."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._lock = RLock()
+        self._edges: dict[Related, nw.DataFrame[Any]] = {}
+        self._related: dict[tuple[Prepared, Related], nw.DataFrame[Any]] = {}
+
+    def related(self, table: Prepared, via: Related) -> nw.DataFrame[Any]:
+        """Return records of related subjects under the subject whose they are, while the edge holds and is known, sorted by it."""
+        with self._lock:
+            if (table, via) not in self._related:
+                self._related[table, via] = self._reached(table, via)
+            return self._related[table, via]
+
+    def _reached(self, table: Prepared, via: Related) -> nw.DataFrame[Any]:
         import narwhals as nw
 
-        records = self.table.frame()
-        if not self.table.takes_all:
-            flags = (f"c{i}" for i in range(len(self.table.fixed)))
+        if via not in self._edges:
+            self._edges[via] = edges(self.lake, via).collect()
+        records = table.frame(self.lake)
+        if not table.takes_all:
+            flags = (f"c{i}" for i in range(len(table.fixed)))
             records = records.filter(nw.any_horizontal(*flags, ignore_nulls=True))
-        found = records.join(edges(self.table.lake, via), on="enterprise_no", how="inner")
+        found = records.join(self._edges[via].lazy(), on="enterprise_no", how="inner")
         return (
             found.with_columns(
                 nw.col("_subject").alias("enterprise_no"),

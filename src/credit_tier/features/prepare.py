@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
+    from credit_tier.specs.dataset import DatasetSpec
 
 SUBJECTS_AT_ONCE = 250_000
 """Subjects whose records are read together: bounds the memory, and divides the parts in which the lake is written."""
@@ -59,8 +60,8 @@ class Prepared:
     FeatureError : a column that the table does not have, or one that has no numbers.
     """
 
-    def __init__(self, lake: Lake, table: str, selections: Sequence[Selection], values: Sequence[Value]) -> None:
-        self.lake, self.table, self.spec = lake, table, lake.spec(table)
+    def __init__(self, spec: DatasetSpec, selections: Sequence[Selection], values: Sequence[Value]) -> None:
+        self.spec = spec
         self.values = tuple(values)
         parts = {s.conditions: split(s.conditions, self.spec) for s in selections}
         self.fixed = list(dict.fromkeys(fixed for fixed, _ in parts.values() if fixed))
@@ -79,22 +80,26 @@ class Prepared:
         self.takes_all = 0 in bits
         """Whether some selection has no condition that is known without the as_of."""
 
-    def frame(self, *kept: str) -> nw.LazyFrame[Any]:
-        """Return subject, days, one boolean per set of conditions (`c`), bounds (`l`, `u`), values (`v`), and kept columns."""
+        self._columns = self._expressions()
 
+    def _expressions(self) -> dict[str, nw.Expr]:
         flags = {f"c{i}": bind(fixed, self.spec, knows_as_of=False) for i, fixed in enumerate(self.fixed)}
         lower = {f"l{i}": item.lower for i, item in enumerate(self.bounds)}
         upper = {f"u{i}": item.upper for i, item in enumerate(self.bounds)}
         values = {f"v{i}": self._value(value) for i, value in enumerate(self.values)}
-        days = event_day().alias("event_day"), "known_day", "superseded_day"
-        return self.lake.frame(self.table).select("enterprise_no", *days, *kept, **flags, **lower, **upper, **values)
+        return {**flags, **lower, **upper, **values}
 
-    def between(self, low: int, high: int, *kept: str) -> nw.DataFrame[Any]:
+    def frame(self, lake: Lake, *kept: str) -> nw.LazyFrame[Any]:
+        """Return subject, days, one boolean per set of conditions (`c`), bounds (`l`, `u`), values (`v`), and kept columns."""
+        days = event_day().alias("event_day"), "known_day", "superseded_day"
+        return lake.frame(self.spec.table).select("enterprise_no", *days, *kept, **self._columns)
+
+    def between(self, lake: Lake, low: int, high: int, *kept: str) -> nw.DataFrame[Any]:
         """Return the frame of the subjects low to high - 1."""
         import narwhals as nw
 
         subject = nw.col("enterprise_no")
-        return self.frame(*kept).filter(subject >= low, subject < high).collect()
+        return self.frame(lake, *kept).filter(subject >= low, subject < high).collect()
 
     def _value(self, value: Value) -> nw.Expr:
         import narwhals as nw
