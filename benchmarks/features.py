@@ -191,13 +191,13 @@ def growth(figures: dict[tuple[int, int], dict[str, Figures]]) -> Iterator[str]:
 
 
 def extrapolated(seconds: dict[int, float], size: int) -> str:
-    """Return what featuretools would take at another size, if three sizes lie on a line."""
+    """Return what featuretools, which uses one core, would take at another size, if CPU seconds at three sizes lie on a line."""
     (a, at_a), (b, at_b), (c, at_c) = sorted(seconds.items())
     first, second = (at_b - at_a) / (b - a), (at_c - at_b) / (c - b)
-    slopes = f"{first * 1e6:.0f} and then {second * 1e6:.0f} µs per further enterprise"
+    slopes = f"{first * 1e6:.0f} and then {second * 1e6:.0f} µs of CPU time per further enterprise"
     if not 0.8 <= second / first <= 1.25:
         return f"featuretools does not grow linearly ({slopes}): nothing is extrapolated."
-    return f"featuretools grows linearly ({slopes}): {size:,} would take {at_c + second * (size - c):,.0f} s, extrapolated, not measured."
+    return f"featuretools grows linearly ({slopes}): {size:,} would take {at_c + second * (size - c):,.0f} s of CPU time, extrapolated, not measured."
 
 
 def main() -> int:
@@ -227,7 +227,7 @@ def main() -> int:
                 figures[firms, dates] = compare(lake, dates, given.featuretools)
     if len(given.enterprises) > 1:
         print("\n".join(growth(figures)))
-    seen = {firms: found["featuretools"].seconds for (firms, _), found in figures.items() if "featuretools" in found}
+    seen = {firms: found["featuretools"].cpu for (firms, _), found in figures.items() if "featuretools" in found}
     if len(seen) == 3:
         print("\n" + extrapolated(seen, 3_000_000))
     return 0
