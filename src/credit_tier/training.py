@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from credit_tier.canonical import digest_of
 from credit_tier.content import Content
@@ -17,8 +17,10 @@ from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import ModelSpec
 
 if TYPE_CHECKING:
+    import narwhals as nw
     import pandas as pd
 
+    from credit_tier.features.audit import Finding
     from credit_tier.learning.bundle import Bundle
     from credit_tier.learning.evaluate import Evaluation
     from credit_tier.learning.splits import Parts, TrainingFrame
@@ -37,6 +39,7 @@ class Observations:
     plain : the same rows with the features of the plain yardstick, or None if the model declares none.
     rows, mature, observed : rows of the spine, those whose label window is over, and those of them that have an outcome.
     catalogue_digest : SHA-256 of the features' declarations.
+    spine : the usable rows in the order of the frames: `row`, `enterprise_no`, `as_of_day` and the cohort's attributes.
     """
 
     spec: ModelSpec
@@ -47,6 +50,7 @@ class Observations:
     mature: int
     observed: int
     catalogue_digest: str
+    spine: nw.DataFrame[Any]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas frame: enterprise_no, as_of_day, features, outcome."""
@@ -151,7 +155,51 @@ def observe(model: str, lake: Lake, content: Content) -> Observations:
         mature,
         len(usable),
         build.catalogue_digest(features),
+        kept.drop("outcome"),
     )
+
+
+def audit(seen: Observations, lake: Lake, *, rows: int = 2000, dates: int = 12) -> list[Finding]:
+    """Search observations for features that know the future; leaks first, in the order of the catalogue.
+
+    Parameters
+    ----------
+    rows, dates : how many observations, on how many as_of days, are computed again from a lake without its tail.
+
+    Source: :mod:`credit_tier.features.audit`.
+    """
+    from credit_tier.features import audit as guard
+
+    x = seen.frame.x
+    found = [
+        *guard.separators(x, seen.frame.y, seen.features),
+        *guard.early_knowledge(lake, seen.features),
+        *guard.cut_test(lake, seen.features, seen.spine, x, outcome=seen.spec.label.source, rows=rows, dates=dates),
+    ]
+    order = {feature.id: place for place, feature in enumerate(seen.features)}
+    return sorted(found, key=lambda f: (not f.is_leak, order[f.feature]))
+
+
+def require_no_leak(seen: Observations, lake: Lake) -> None:
+    """Stop a training whose features know the future; the cut test takes a small sample.
+
+    Raises
+    ------
+    LearningError (CT-LEARN-061), one fault per leak, naming the feature.
+    """
+    leaks = [f for f in audit(seen, lake, rows=400, dates=2) if f.is_leak]
+    if leaks:
+        raise LearningError(
+            *(
+                Fault(
+                    "CT-LEARN-061",
+                    f"{seen.spec.model} {leak.feature}",
+                    f"{leak.what_zh} · the feature knows the future: {leak.what_en}.",
+                    "See credit-tier features audit; correct known_at of its table, or leave the feature out of the model.",
+                )
+                for leak in leaks
+            )
+        )
 
 
 def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: int, threads: int) -> Training:
@@ -181,6 +229,7 @@ def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: 
     from credit_tier.learning.splits import split
 
     seen = observe(model, lake, content)
+    require_no_leak(seen, lake)
     spec = seen.spec
     parts = split(seen.frame, spec.split, spec.label)
     fitted = fit(parts, spec, seed=seed, threads=threads)

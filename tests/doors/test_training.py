@@ -10,6 +10,7 @@ import pytest
 
 from credit_tier import training
 from credit_tier.errors import ContentError, LearningError, MachineError
+from credit_tier.features import own
 from credit_tier.learning.bundle import CAPS, Bundle
 from credit_tier.temporal import day_number
 
@@ -117,3 +118,23 @@ def test_a_flipped_byte_in_the_registered_bundle_is_refused(trained, tmp_path: P
         (folder / name).write_bytes(bytes(data))
         with pytest.raises(LearningError, match=name.replace(".", r"\.")):
             Bundle.open(folder)
+
+
+def test_a_leak_stops_the_training_and_is_named(lake, content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that lets the as_of day itself in trains nothing: the features are named, no bundle is written."""
+    fold = own.fold
+
+    def leaky(rows, records, **given) -> None:
+        fold(rows, records._replace(known=records.event - 1, event=records.event - 1), **given)
+
+    monkeypatch.setattr(own, "fold", leaky)
+    with pytest.raises(LearningError) as caught:
+        training.train("violation_risk", lake, content, store=tmp_path, seed=3, threads=1)
+    assert {fault.code for fault in caught.value.faults} == {"CT-LEARN-061"}
+    assert any("inspections_1y" in fault.where for fault in caught.value.faults)
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_shipped_model_passes_the_leak_guard(lake, content) -> None:
+    """No finding, not even a warning, over a dozen as_of days."""
+    assert training.audit(training.observe("violation_risk", lake, content), lake) == []
