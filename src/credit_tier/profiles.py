@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from credit_tier.canonical import digest_of
 from credit_tier.content import Content
@@ -16,7 +16,7 @@ from credit_tier.data import engines
 from credit_tier.data.lake import Lake
 from credit_tier.errors import UsageError
 from credit_tier.files import write_text
-from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
+from credit_tier.specs.feature import CatalogueSpec
 from credit_tier.specs.model import ModelSpec, TiersSpec
 from credit_tier.temporal import AsOf
 from credit_tier.types import RiskClass
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     import pandas as pd
 
+    from credit_tier.features.table import FeatureTable
     from credit_tier.learning.bundle import Bundle
     from credit_tier.rules.repair import RepairAssessment
     from credit_tier.rules.resolve import RulePack
@@ -76,36 +77,21 @@ class Profile:
     digests: dict[str, str]
 
 
-@dataclass(frozen=True)
-class FeatureTable:
-    """A written feature table: rows, features in column order, and the SHA-256 over their declarations and the lake."""
+def feature_table(
+    lake: Lake, content: Content, as_of: AsOf, out: Path, *, engine: Literal["embedded", "spark"] = "embedded"
+) -> FeatureTable:
+    """Compute all features of every subject of the register and write them with their codes as Parquet.
 
-    rows: int
-    features: tuple[FeatureSpec, ...]
-    digest: str
-
-
-def feature_table(lake: Lake, content: Content, as_of: AsOf, out: Path) -> FeatureTable:
-    """Compute all features of every subject of the register and write them with their codes as Parquet, in the register's order.
-
-    Features that need an attribute of a planned event are left out: a register has none. A range of subjects is in memory at a time.
+    Features that need an attribute of a planned event are left out, because a register has none, and so are those whose tables the
+    lake does not have. See :mod:`credit_tier.features.table` for what the engines write.
     """
-    from credit_tier.features import build, spine
+    from credit_tier.features import table
 
     catalogue = content.load("pipelines", "features.yaml", CatalogueSpec)
-    features = tuple(f for f in catalogue.features if f.source != "spine")
-    codes = lake.codes().to_native()["code"]
-    digest = build.frame_digest(lake, features)
-    facts = {"as_of": str(as_of), "lake": lake.digest, "content": content.digest(), "features": digest}
-    rows = engines.write_parquet_blocks(
-        out,
-        (
-            engines.frame({"code": codes.gather(block.enterprise_no), **block.columns()}, nan_is_null=True)
-            for block in build.blocks(lake, features, spine.grid(lake, (), [as_of.on]))
-        ),
-        facts,
-    )
-    return FeatureTable(rows, features, digest)
+    wanted = tuple(f for f in catalogue.features if f.source != "spine")
+    facts = {"as_of": str(as_of), "content": content.digest()}
+    write = table.write_by_spark if engine == "spark" else table.write
+    return write(lake, wanted, as_of, out, facts)
 
 
 def score(

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from credit_tier.content import Content
@@ -16,10 +17,12 @@ from credit_tier.data import engines
 from credit_tier.data.city import generate
 from credit_tier.data.ingest import ingest
 from credit_tier.data.lake import Lake
+from credit_tier.errors import UsageError
 from credit_tier.features import build as builder
-from credit_tier.features import frames
+from credit_tier.features import frames, table
 from credit_tier.features import spine as spines
 from credit_tier.specs.feature import CatalogueSpec
+from credit_tier.temporal import AsOf
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,24 @@ def test_every_feature_of_the_catalogue_is_equal_on_spark(spark, tmp_path: Path)
         for feature in chosen:
             ours = embedded.values[features.index(feature)]
             np.testing.assert_array_equal(by_spark[feature.id].to_numpy(), ours, feature.id)
+
+
+def test_the_feature_table_by_spark_is_that_of_one_machine(spark, tmp_path: Path) -> None:
+    """A folder of parts with the same rows and values; an existing folder is never replaced; no half-written one is left."""
+    generate(tmp_path / "city", enterprises=300, seed=5)
+    ingest(tmp_path / "lake", tmp_path / "city" / "records", Content.resolve())
+    lake = Lake.open(tmp_path / "lake")
+    features = tuple(
+        f
+        for f in Content.resolve().load("pipelines", "features.yaml", CatalogueSpec).features
+        if f.source in {"enterprises", "tax_grades"}
+    )
+    as_of = AsOf.parse("2026-01-01")
+    one = table.write(lake, features, as_of, tmp_path / "one.parquet", {})
+    other = table.write_by_spark(lake, features, as_of, tmp_path / "parts", {})
+    assert one == other
+    read = pl.read_parquet(tmp_path / "parts" / "*.parquet").sort("code")
+    assert read.equals(pl.read_parquet(tmp_path / "one.parquet").sort("code"))
+    with pytest.raises(UsageError, match="CT-FEAT-016"):
+        table.write_by_spark(lake, features, as_of, tmp_path / "parts", {})
+    assert not list(tmp_path.glob(".tmp-*"))

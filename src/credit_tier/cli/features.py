@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -187,8 +187,11 @@ def audit(
 def build(
     lake: LakeArgument,
     as_of: AsOfOption,
-    out: Annotated[Path, typer.Option("--out", help="输出 Parquet · output file")],
+    out: Annotated[Path, typer.Option("--out", help="输出 Parquet · output file, or folder with Spark")],
     content: ContentOption = None,
+    spark: Annotated[
+        bool, typer.Option("--spark", help="用 Spark 计算 · compute by Spark instead of embedded")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """按截止时点计算全部指标 · Compute all features of every subject of the register at one as_of."""
@@ -199,17 +202,23 @@ def build(
 
     steps = Steps(quiet=as_json)
     with steps.step("指标 features"):
-        frame = feature_table(Lake.open(lake), Content.resolve(*(content or ())), AsOf.parse(as_of), out)
+        engine: Literal["embedded", "spark"] = "spark" if spark else "embedded"
+        frame = feature_table(Lake.open(lake), Content.resolve(*(content or ())), AsOf.parse(as_of), out, engine=engine)
     emit(
         {
             "rows": frame.rows,
             "features": len(frame.features),
+            "left_out": list(frame.left_out),
             "digest": frame.digest,
             "file": str(out),
             "seconds": steps.seconds,
         },
         as_json=as_json,
-        lines=[f"{frame.rows} × {len(frame.features)} → {out}", f"摘要 digest {frame.digest}"],
+        lines=[
+            f"{frame.rows} × {len(frame.features)} → {out}",
+            *([f"数据湖缺表,未计算 tables missing, left out: {', '.join(frame.left_out)}"] if frame.left_out else []),
+            f"摘要 digest {frame.digest}",
+        ],
     )
 
 

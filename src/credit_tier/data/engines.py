@@ -67,6 +67,7 @@ def spark_session(*, memory: str = "2g", partitions: int = 8) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(partitions),
+        "spark.buffer.pageSize": "1m",  # many small sorters share a task's memory
     }
     builder = Sessions.builder.master("local[*]").appName("credit_tier")
     for name, value in settings.items():

@@ -105,7 +105,7 @@ def _coded(column: nw.Series[Any]) -> Coded:
     values = column.cast(nw.String).fill_null("")
     text = values.unique().sort().to_list()
     codes = values.replace_strict(text, list(range(len(text))), return_dtype=nw.Int64)
-    return Coded(codes.to_numpy(), text)
+    return Coded(codes.to_numpy().astype(np.int64), text)
 
 
 def _from_register(
