@@ -22,7 +22,7 @@ from credit_tier.features.prepare import SUBJECTS_AT_ONCE
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import narwhals as nw
     from numpy.typing import NDArray
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from credit_tier.features.context import GroupFigures
     from credit_tier.features.groups import Places
     from credit_tier.specs.dataset import DatasetSpec
+
+
+ROWS_AT_ONCE = 32_768
+"""Rows turned at a time from columns to rows: they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,13 @@ class FeatureFrame:
 
     def matrix(self) -> NDArray[np.float32]:
         """Return the values as a float32 array of shape (rows, features), as learning wants them."""
+        result = np.empty(self.values.shape[::-1], np.float32)
 
-        return np.ascontiguousarray(self.values.T)
+        def turn(low: int) -> None:
+            result[low : low + ROWS_AT_ONCE] = self.values[:, low : low + ROWS_AT_ONCE].T
+
+        _in_threads(turn, range(0, len(self), ROWS_AT_ONCE))
+        return result
 
 
 def catalogue_digest(features: tuple[FeatureSpec, ...]) -> str:
@@ -151,26 +160,32 @@ class _Work:
 
     def filled(self, rows: int) -> NDArray[np.float32]:
         """Return the result with the declared value where none is known."""
-
         values = np.empty((len(self.features), rows), np.float32)
-        for row, f in enumerate(self.features):
-            values[row] = np.nan if f.missing.fill is None else f.missing.fill
+
+        def fill(row: int) -> None:
+            known = self.features[row].missing.fill
+            values[row] = np.nan if known is None else known
+
+        if rows == 1:  # a pool would cost more than the work
+            for row in range(len(self.features)):
+                fill(row)
+        else:
+            _in_threads(fill, range(len(self.features)))
         return values
 
     def run(self, ranges: list[tuple[Rows, NDArray[np.int64]]], values: NDArray[np.float32]) -> None:
         """Compute features of the subject's own and related records; reading and arithmetic of several tables overlap."""
+
+        def one(task: tuple[TablePass, Rows, NDArray[np.int64]]) -> None:
+            item, rows, origin = task
+            item.run(self.reader, rows, origin, context=self.context, out=values)
+
         tasks = [(item, rows, origin) for rows, origin in ranges for item in self.passes]
-        if values.shape[1] == 1:  # a pool would cost more than the work
-            for item, rows, origin in tasks:
-                item.run(self.reader, rows, origin, context=self.context, out=values)
-            return
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            running = [
-                pool.submit(item.run, self.reader, rows, origin, context=self.context, out=values)
-                for item, rows, origin in tasks
-            ]
-            for task in running:
-                task.result()
+        if values.shape[1] == 1:
+            for task in tasks:
+                one(task)
+        else:
+            _in_threads(one, tasks)
 
     def add_others(self, spine: nw.DataFrame[Any], rows: Places, values: NDArray[np.float32]) -> None:
         """Compute features of groups and of the spine itself."""
@@ -195,6 +210,13 @@ def passes(features: tuple[FeatureSpec, ...], spec_of: Callable[[str], DatasetSp
         TablePass(spec_of(table), via, tuple(f for f in own if (f.source, f.via) == (table, via)), place)
         for table, via in ways
     ]
+
+
+def _in_threads(work: Callable[[Any], None], parts: Iterable[Any]) -> None:
+    """Do work on several parts at a time; it lets go of the interpreter's lock while it counts, reads or copies."""
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(work, parts):
+            pass
 
 
 def _ranges(spine: nw.DataFrame[Any]) -> Iterator[Rows]:

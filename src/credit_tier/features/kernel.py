@@ -81,7 +81,7 @@ class Features(NamedTuple):
     """What is made of the records that count, sorted by test; those of test t stand in ``first[t] : first[t + 1]``.
 
     `kind` of :data:`KINDS`, `narrower` the test of a share's numerator, a trend's later half or a streak, `value` row of the
-    values, `scale` worth of a whole number, `fill` what stands for an empty result, `place` column of the result, `weight` and
+    values, `scale` worth of a whole number, `place` column of the result, `weight` and
     `wider` (row of `wide`) of a shrunken figure, `stamp` where the marks of different values begin.
     """
 
@@ -90,7 +90,6 @@ class Features(NamedTuple):
     narrower: NDArray[np.int64]
     value: NDArray[np.int64]
     scale: NDArray[np.float64]
-    fill: NDArray[np.float64]
     place: NDArray[np.int64]
     weight: NDArray[np.float64]
     wider: NDArray[np.int64]
@@ -114,9 +113,8 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
     flags, lower, upper, values = records.flags, records.lower, records.upper, records.values
     word, bit, bound, days = tests.word, tests.bit, tests.bound, tests.days
     first, kinds, narrower, value_row = features.first, features.kind, features.narrower, features.value
-    scale, fill, column, weight, wider, stamp = (
+    scale, column, weight, wider, stamp = (
         features.scale,
-        features.fill,
         features.place,
         features.weight,
         features.wider,
@@ -124,6 +122,8 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
     )
     n_tests, n_features, n_records = days.shape[0], kinds.shape[0], record_subject.shape[0]
     counts = np.zeros(n_tests, np.bool_)
+    oldest = days.max()
+    leans = (weight > 0).any()
     number = np.zeros(n_tests, np.int64)
     total = np.zeros(n_features, np.int64)
     terms = np.zeros(n_features, np.int64)
@@ -136,11 +136,16 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
         total[:] = 0
         terms[:] = 0
         r = start
+        met = leans
         while r < n_records and record_subject[r] == subject:
             if not (known[r] < as_of <= until[r] and event[r] < as_of):
                 r += 1
                 continue
             age = as_of - event[r]
+            if age > oldest:
+                r += 1
+                continue
+            met = True
             for t in range(n_tests):
                 b = bound[t]
                 counts[t] = (
@@ -187,6 +192,8 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
                         total[k] += value
                         terms[k] += 1
             r += 1
+        if not met:
+            continue
         for t in range(n_tests):
             for k in range(first[t], first[t + 1]):
                 kind = kinds[k]
@@ -215,7 +222,8 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
                             value = float(total[k]) * scale[k]
                     elif kind == _UNIQUE:
                         value = 0.0
-                out[column[k], place] = fill[k] if np.isnan(value) else value
+                if not np.isnan(value):
+                    out[column[k], place] = value
 
 
 @_compiled
@@ -299,7 +307,7 @@ def fold(
     out: NDArray[np.float32],
     marks: int,
 ) -> None:
-    """Write the features of every row into `out` (columns × rows of the result).
+    """Write the features that rows have into `out` (columns × rows of the result), which holds already what stands for the others.
 
     Parameters
     ----------

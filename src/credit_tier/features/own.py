@@ -82,7 +82,6 @@ class TablePass:
             narrower=np.array([selections.index(narrower[f.id]) for f in chosen], np.int64),
             value=np.array(rows, np.int64),
             scale=np.array(scales, np.float64),
-            fill=np.array([np.nan if f.missing.fill is None else f.missing.fill for f in chosen], np.float64),
             place=np.array([places[f.id] for f in chosen], np.int64),
             weight=np.array([f.shrink.weight if f.shrink else 0.0 for f in chosen], np.float64),
             wider=np.array([self.shrunken.index(f) if f.shrink else -1 for f in chosen], np.int64),

@@ -106,7 +106,14 @@ class Prepared:
 
         if value.column == self.spec.key:
             return nw.col("enterprise_no").cast(nw.Int64)
-        return nw.col(value.column) if value.is_distinct else numeric(value.column, self.spec).fill_null(NONE)
+        if value.is_distinct and not self._is_numbered(value):
+            return nw.col(value.column)
+        return numeric(value.column, self.spec).fill_null(NONE)
+
+    def _is_numbered(self, value: Value) -> bool:
+        """Return whether a column's values are few whole numbers by themselves."""
+        column = self.spec.columns[value.column]
+        return column.type == "boolean" or (column.type == "code" and column.vocabulary is not None)
 
     def arrays(self, frame: nw.DataFrame[Any]) -> Records:
         """Return a collected frame as the kernel's arrays; differing values are numbered from 1."""
@@ -121,7 +128,7 @@ class Prepared:
         values = np.empty((len(self.values), height), np.int64)
         for place, value in enumerate(self.values):
             column = frame[f"v{place}"]
-            if value.is_distinct:
+            if value.is_distinct and not self._is_numbered(value):
                 column = column.rank("dense").cast(nw.Int64).fill_null(NONE)
             values[place] = column.to_numpy()
         return Records(
