@@ -8,7 +8,7 @@ OUT ?= demo-output
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help demo test test-slow lint check bench bench-features-full bench-featuretools beijing lock clean system-deps
+.PHONY: help demo test test-slow lint check bench bench-features-full bench-featuretools bench-national beijing lock clean system-deps
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/'
@@ -56,6 +56,9 @@ $(FEATURETOOLS)/.ready: benchmarks/featuretools.lock
 	$(PYTHON) -m venv $(FEATURETOOLS)
 	$(FEATURETOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/featuretools.lock
 	@touch $(FEATURETOOLS)/.ready
+
+bench-national: $(READY)  ## features of 50 million enterprises, out of core (20 GB of disk)
+	$(BIN)/python -m benchmarks.national
 
 bench-featuretools: $(READY) $(FEATURETOOLS)/.ready  ## features against featuretools with cutoff times, on samples
 	$(BIN)/python -m benchmarks.features --enterprises 2000 5000 10000 --dates 1 --featuretools $(FEATURETOOLS)/bin/python
