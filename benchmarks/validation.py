@@ -25,7 +25,7 @@ from credit_tier.data.batches import Spill
 from credit_tier.data.city import generate
 from credit_tier.data.contracts import EARLIEST, LATEST, MAX_CODE, identity
 from credit_tier.data.delivery import find_delivery
-from credit_tier.data.ingest import ingest, load_specs
+from credit_tier.data.ingest import NO_SUBJECT, ingest, load_specs
 from credit_tier.data.register import Register
 from credit_tier.data.staging import stage_table
 from credit_tier.specs.dataset import Column, DatasetSpec
@@ -131,8 +131,11 @@ def plain(records: Path, out: Path, *, write: bool) -> int:
 
 def plain_write(rows: pd.DataFrame, spec: DatasetSpec, codes: pd.Index, path: Path) -> None:
     """Number subjects, name records, end versions, sort, write."""
-    number = codes.get_indexer(rows[spec.key])
-    rows = rows.assign(enterprise_no=number)[number >= 0].drop(columns=spec.key)
+    if spec.key is None:
+        rows = rows.assign(enterprise_no=NO_SUBJECT)
+    else:
+        number = codes.get_indexer(rows[spec.key])
+        rows = rows.assign(enterprise_no=number)[number >= 0].drop(columns=spec.key)
     names = [spec.record_id.column] if spec.record_id.column else list(spec.record_id.of)
     parts = [rows["enterprise_no"] if name == spec.key else rows[name] for name in names]
     rows["record_id"] = parts[0].astype(str).str.cat([part.astype(str) for part in parts[1:]], sep="|")
