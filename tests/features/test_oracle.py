@@ -129,6 +129,7 @@ FEATURES = (
     ),
     spec("area_uncured", aggregate="count", filter=[{"column": "cured_on", "at_least": "as_of"}], group_by=["area"]),
     spec("kind_fines", aggregate="sum", column="fine", group_by=["area", "founded_on"], filter=[RANDOM]),
+    spec("own_by_kind", aggregate="count", group_by=["firm", "area"], window={"days": 90}),
     spec("all_fines", aggregate="sum", column="fine", group_by=[], window={"days": 45}),
     spec("own_found", aggregate="share", numerator=[FOUND], shrink={"weight": 5}, window={"days": 90}),
 )
@@ -389,7 +390,7 @@ def features_of(world, name: str, dates: list[dt.date]) -> tuple[list[tuple[str,
         np.testing.assert_array_equal(ours, by_frames[feature.id].to_numpy(), feature.id)
     with (
         mock.patch.multiple("credit_tier.features.build", SUBJECTS_AT_ONCE=1),
-        mock.patch("credit_tier.features.context.SUBJECTS_AT_ONCE", 2),
+        mock.patch.multiple("credit_tier.features.context", SUBJECTS_AT_ONCE=2, CELLS=1),
     ):
         ranges = list(builder.blocks(lake, FEATURES, spine))
     order = np.lexsort((frame.as_of_day, frame.enterprise_no))

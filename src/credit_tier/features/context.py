@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from credit_tier.data.lake import Lake
 
 
+CELLS = 1 << 24
+"""Groups × as_of days for which totals are held in full; of more, only those that the spine's rows ask for."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """A total: how many records of a table are selected, or the sum of a column over them, or how many have that column."""
@@ -77,6 +81,12 @@ class Context:
         wanted = dict.fromkeys(m for f in features for group in groups_of(f) for m in measures_of(f, group))
         self.groups = Groups(lake, spine, list(dict.fromkeys(name for m in wanted for name in m.group)))
         self.days, self.day = np.unique(spine[AS_OF].to_numpy(), return_inverse=True)
+        self.cells: dict[tuple[str, ...], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        for group in dict.fromkeys(m.group for m in wanted):
+            if self.groups.size(group) * len(self.days) > CELLS:
+                number = self.groups.of_rows(group, EVERY) * len(self.days) + self.day
+                keys, place = np.unique(number, return_inverse=True)
+                self.cells[group] = keys, place.astype(np.int64)
         self.totals: dict[Measure, NDArray[np.int64]] = {}
         for table in dict.fromkeys(m.table for m in wanted):
             self._sweep(table, [m for m in wanted if m.table == table])
@@ -100,19 +110,23 @@ class Context:
         self, feature: FeatureSpec, group: tuple[str, ...], rows: Places
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return numerator, in the column's own unit, and denominator of a feature in the groups of rows of the spine."""
-        number, day = self.groups.of_rows(group, rows), self.day[rows]
-        top, bottom = (self.totals[m][number, day].astype(np.float64) for m in measures_of(feature, group))
+        if group in self.cells:
+            cell = self.cells[group][1][rows]
+        else:
+            cell = self.groups.of_rows(group, rows) * len(self.days) + self.day[rows]
+        top, bottom = (self.totals[m][cell].astype(np.float64) for m in measures_of(feature, group))
         return top * (scale_of(feature.column, self.lake.spec(feature.source)) if feature.column else 1.0), bottom
 
     def _sweep(self, table: str, measures: list[Measure]) -> None:
-        """Compute the totals (groups × as_of dates) of a table's measures."""
+        """Compute the totals of a table's measures, one per group and as_of."""
         selections = list(dict.fromkeys(m.selection for m in measures))
         values = list(dict.fromkeys(Value(m.column) for m in measures if m.column is not None))
         prepared = Prepared(self.lake.spec(table), selections, values)
         named = dict.fromkeys(name for m in measures for name in m.group)
         kept = [name for name in named if name in prepared.spec.columns and name != prepared.spec.key]
         for m in measures:
-            self.totals[m] = np.zeros((self.groups.size(m.group), len(self.days)), np.int64)
+            every = self.groups.size(m.group) * len(self.days)
+            self.totals[m] = np.zeros(1 + (len(self.cells[m.group][0]) if m.group in self.cells else every), np.int64)
         for low in range(0, self.lake.enterprises, SUBJECTS_AT_ONCE):
             frame = prepared.between(self.lake, low, low + SUBJECTS_AT_ONCE, *kept)
             records = prepared.arrays(frame)
@@ -128,10 +142,11 @@ class Context:
                         value=-1 if m.column is None else values.index(Value(m.column)),
                         only_counts=m.is_count_of_column,
                         days=self.days,
+                        keys=self.cells[group][0] if group in self.cells else np.empty(0, np.int64),
                         out=self.totals[m],
                     )
         for m in measures:
-            np.cumsum(self.totals[m], axis=1, out=self.totals[m])
+            np.cumsum(self.totals[m], out=self.totals[m])
 
 
 @dataclass(frozen=True)

@@ -214,15 +214,16 @@ def _with_context(lake: Lake, features: list[FeatureSpec], rows: nw.LazyFrame[An
     """Add features of groups, and finish those of the subject that lean towards a group."""
     import narwhals as nw
 
+    subject = lake.spec(lake.register).key
     names = {name for f in features for group in _groups(f) for name in group}
-    from_register = sorted(names - set(rows.collect_schema().names()))
+    from_register = sorted(names - set(rows.collect_schema().names()) - {subject})
     if from_register:
         rows = _with_register(lake, rows, from_register, day=AS_OF)
     added: list[nw.Expr] = []
     for number, (table, group) in enumerate(dict.fromkeys((f.source, g) for f in features for g in _groups(f))):
         chosen = [f for f in features if f.source == table and group in _groups(f)]
         keys = [f"_g{number}_{i}" for i in range(len(group))] or [f"_g{number}"]
-        rows = rows.with_columns(*_keys(group, keys))
+        rows = rows.with_columns(*_keys(group, keys, subject))
         dates = rows.select(AS_OF).unique()
         totals = _totals(lake, table, group, keys=keys, features=chosen, dates=dates, prefix=f"_t{number}_")
         rows = rows.join(totals, on=[*keys, AS_OF], how="left")
@@ -271,10 +272,11 @@ def _totals(
     spec = lake.spec(table)
     usable = nw.max_horizontal(event_day(), nw.col("known_day")) + 1
     records = lake.frame(table).with_columns(event_day().alias("event_day"), usable.cast(nw.Int32).alias("_usable"))
-    foreign = [name for name in group if name not in spec.columns]
+    subject = lake.spec(lake.register).key
+    foreign = [name for name in group if name not in spec.columns and name != subject]
     if foreign:
         records = _with_register(lake, records, foreign, day="_usable")
-    records = records.with_columns(*_keys(group, keys))
+    records = records.with_columns(*_keys(group, keys, subject))
     seen = records.join(dates, how="cross").filter(
         nw.col("_usable") <= nw.col(AS_OF), nw.col("superseded_day") >= nw.col(AS_OF)
     )
@@ -318,9 +320,10 @@ def _with_register(lake: Lake, rows: nw.LazyFrame[Any], names: list[str], *, day
     return rows.join(found, on=["enterprise_no", day], how="left")
 
 
-def _keys(group: tuple[str, ...], keys: list[str]) -> list[nw.Expr]:
+def _keys(group: tuple[str, ...], keys: list[str], subject: str | None) -> list[nw.Expr]:
     """Return the columns of a group as text under the names of keys; everybody is in the group of no column."""
     import narwhals as nw
 
-    named = [nw.col(name).cast(nw.String).fill_null("") for name in group] or [nw.lit("")]
+    columns = ("enterprise_no" if name == subject else name for name in group)
+    named = [nw.col(name).cast(nw.String).fill_null("") for name in columns] or [nw.lit("")]
     return [value.alias(key) for value, key in zip(named, keys, strict=True)]

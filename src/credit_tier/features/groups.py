@@ -41,11 +41,14 @@ class Groups:
     """
 
     def __init__(self, lake: Lake, spine: nw.DataFrame[Any], names: list[str]) -> None:
-        self.lake = lake
+        self.lake, self.key = lake, lake.spec(lake.register).key
         self.columns = {name: _coded(spine[name]) for name in names if name in spine.columns}
         subject, as_of = spine["enterprise_no"].to_numpy(), spine[AS_OF].to_numpy()
         order = np.argsort(subject, kind="stable")
-        foreign = [name for name in names if name not in spine.columns]
+        if self.key in names and self.key is not None:
+            self.subjects, code = np.unique(subject, return_inverse=True)
+            self.columns[self.key] = Coded(code.astype(np.int64), [str(number) for number in self.subjects])
+        foreign = [name for name in names if name not in self.columns]
         for name, coded in _from_register(lake, foreign, subject[order], as_of[order]).items():
             codes = np.empty_like(coded.codes)
             codes[order] = coded.codes
@@ -80,11 +83,15 @@ class Groups:
         frame : the records; columns of the group that it has are taken from it, the others from the register as known on `day`.
         subject : of each record, ascending.
         """
-        foreign = [name for name in group if name not in frame.columns]
+        foreign = [name for name in group if name not in frame.columns and name != self.key]
         found = {name: _coded(frame[name]) for name in group if name in frame.columns}
         found |= _from_register(self.lake, foreign, subject, day)
         codes = []
         for name in group:
+            if name == self.key:
+                at = np.minimum(np.searchsorted(self.subjects, subject), len(self.subjects) - 1)
+                codes.append(np.where(self.subjects[at] == subject, at, -1).astype(np.int64))
+                continue
             ours = {text: code for code, text in enumerate(self.columns[name].text)}
             codes.append(np.array([ours.get(text, -1) for text in found[name].text], np.int64)[found[name].codes])
         result = self._joined(group, codes, len(subject))

@@ -243,11 +243,10 @@ def latest(subject, as_of, record_subject, known, until):  # type: ignore[no-unt
 
 
 @_compiled
-def _spread(group, records, tests, test, value_row, only_counts, place, base, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+def _spread(group, records, tests, test, value_row, only_counts, place, base, n_days, keys, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     event, known, until, flags = records.event, records.known, records.until, records.flags
     lower, upper, values = records.lower, records.upper, records.values
     word, bit, bound, days = tests.word[test], tests.bit[test], tests.bound[test], tests.days[test]
-    n_days = out.shape[1]
     for r in range(group.shape[0]):
         if group[r] < 0 or flags[word, r] & bit == 0:
             continue
@@ -267,9 +266,12 @@ def _spread(group, records, tests, test, value_row, only_counts, place, base, ou
         begin = place[min(max(low - base, 0), place.shape[0] - 1)]
         end = place[min(max(high + 1 - base, 0), place.shape[0] - 1)]
         if begin < end:
-            out[group[r], begin] += value
-            if end < n_days:
-                out[group[r], end] -= value
+            first, last = group[r] * n_days + begin, group[r] * n_days + end
+            if keys.shape[0] > 0:
+                first, last = np.searchsorted(keys, first), np.searchsorted(keys, last)
+            if first < last:
+                out[first] += value
+                out[last] -= value
 
 
 def spread(
@@ -281,20 +283,24 @@ def spread(
     value: int,
     only_counts: bool,
     days: NDArray[np.int32],
+    keys: NDArray[np.int64],
     out: NDArray[np.int64],
 ) -> None:
-    """Add to `out` (groups × as_of days) what each record changes in its group's total at the days at which it begins and ends to count.
+    """Add to `out` what each record changes in its group's total at the days at which it begins and ends to count.
+
+    A cell of `out` stands for a group and an as_of day, ``group * days + place of the day``; its running sum is the totals.
 
     Parameters
     ----------
     group : of each record, -1 to leave it out. test : which records count.
     value : row of the values to be summed, or -1 to count records; `only_counts` counts those that have a value.
     days : the as_of days, ascending.
+    keys : numbers of the cells that `out` holds, ascending, where it does not hold all; empty if it does. It has one cell more.
     """
     base = int(days[0])
     span = np.arange(base, int(days[-1]) + 2, dtype=np.int64)
     place = np.searchsorted(days, span)  # the first as_of at or after each day
-    _spread(group, records, tests, test, value, only_counts, place, base, out)
+    _spread(group, records, tests, test, value, only_counts, place, base, len(days), keys, out)
 
 
 def fold(
