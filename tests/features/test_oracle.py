@@ -302,7 +302,10 @@ def over_links(world, feature: FeatureSpec, firm: str, as_of: dt.date, fill: flo
 def when_usable(world, row: dict, group: tuple[str, ...]) -> list[object]:
     """Group of the firm as known on the first day the version can count."""
     usable = max(row["happened_on"], row["seen_on"]) + dt.timedelta(days=1)
-    return group_values({f["firm"]: f for f in seen_at(world.firms, "firm", usable)}.get(row["firm"]), group)
+    known = {f["firm"]: f for f in seen_at(world.firms, "firm", usable)}.get(row["firm"])
+    return [
+        row["firm"] if name == "firm" else value for name, value in zip(group, group_values(known, group), strict=True)
+    ]
 
 
 def group_values(firm: dict | None, group: tuple[str, ...]) -> list[object]:
