@@ -20,11 +20,28 @@ from credit_tier.features import build as builder
 from credit_tier.features import spine as spines
 from credit_tier.features.context import GroupFigures
 from credit_tier.features.online import Online
-from credit_tier.specs.feature import CatalogueSpec
+from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.temporal import AsOf
 
 AS_OF = date(2025, 9, 1)
 ENTERPRISES = 300
+
+
+OF_THE_SUBJECT = FeatureSpec.model_validate(
+    {
+        "id": "own_inspections_by_section",
+        "title_zh": "本企业本行业门类检查次数",
+        "dimension": "supervision",
+        "source": "inspections",
+        "aggregate": "count",
+        "group_by": ["uscc", "industry_section"],
+        "missing": {"policy": "zero"},
+        "unit": "次",
+        "direction": "0",
+        "legal_basis": "x",
+    }
+)
+"""A group formed by the subject itself, whose number differs from lake to lake."""
 
 
 class City:
@@ -37,7 +54,7 @@ class City:
         self.lake = Lake.open(root / "lake")
         self.specs = load_specs(content)
         catalogue = content.load("pipelines", "features.yaml", CatalogueSpec).features
-        self.features = tuple(f for f in catalogue if f.source != "spine")
+        self.features = (*(f for f in catalogue if f.source != "spine"), OF_THE_SUBJECT)
         self.records: dict[str, dict[str, list[dict[str, object]]]] = {}
         for path in sorted((root / "city" / "records").glob("*.parquet")):
             key = self.specs[path.stem].key

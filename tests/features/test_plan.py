@@ -26,6 +26,7 @@ OTHERS = [
     {"aggregate": "n_unique", "column": "kind", "filter": [{"column": "kind", "not_one_of": ["campaign"]}]},
     {"aggregate": "min", "column": "share"},
     {"aggregate": "sum", "column": "fine", "group_by": ["area"]},
+    {"aggregate": "count", "group_by": ["firm", "area"], "window": {"days": 60}},
     {"aggregate": "count", "group_by": [], "filter": [{"column": "cured_on", "at_least": "as_of"}]},
     {"aggregate": "mean", "column": "fine", "shrink": {"weight": 3, "towards": ["area"]}},
     {"aggregate": "days_since", "column": "cured_on"},

@@ -68,7 +68,7 @@ def groups_of(feature: FeatureSpec) -> list[tuple[str, ...]]:
 
 
 class Context:
-    """What features need to know of groups, at the rows of a spine.
+    """What features need to know of groups, at the rows of a spine; nothing is read if no feature asks.
 
     Raises
     ------
@@ -79,6 +79,8 @@ class Context:
         features = tuple(features)
         self.lake = lake
         wanted = dict.fromkeys(m for f in features for group in groups_of(f) for m in measures_of(f, group))
+        if not wanted:
+            return
         self.groups = Groups(lake, spine, list(dict.fromkeys(name for m in wanted for name in m.group)))
         self.days, self.day = np.unique(spine[AS_OF].to_numpy(), return_inverse=True)
         self.cells: dict[tuple[str, ...], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
@@ -131,8 +133,9 @@ class Context:
             frame = prepared.between(self.lake, low, low + SUBJECTS_AT_ONCE, *kept)
             records = prepared.arrays(frame)
             first = np.maximum(records.event, records.known) + np.int32(1)
+            codes = self.groups.codes_of_records(list(named), frame, records.subject, first)
             for group in dict.fromkeys(m.group for m in measures):
-                number = self.groups.of_records(group, frame, records.subject, first)
+                number = self.groups.of_records(group, codes, len(first))
                 for m in (m for m in measures if m.group == group):
                     spread(
                         number,
@@ -170,11 +173,12 @@ class GroupFigures:
         FeatureError (CT-FEAT-012) if the spine has several as_of dates.
         """
         features = tuple(features)
-        context = Context(lake, features, spine)
-        if len(context.days) != 1:
+        days = spine[AS_OF].unique().to_list()
+        if len(days) != 1:
             raise FeatureError.of(
                 "CT-FEAT-012", what="figures of groups are kept for one as_of.", advice="Give a spine of one date."
             )
+        context = Context(lake, features, spine)
         totals = {}
         for feature in features:
             for group in groups_of(feature):
@@ -182,7 +186,7 @@ class GroupFigures:
                 top, bottom = (side.tolist() for side in context.sides(feature, group, first))
                 values = context.groups.texts(group, numbers)
                 totals[feature.id, group] = dict(zip(values, zip(top, bottom, strict=True), strict=True))
-        return cls(int(context.days[0]), totals)
+        return cls(int(days[0]), totals)
 
 
 class KnownContext(Context):

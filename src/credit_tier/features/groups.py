@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
 from credit_tier.features.kernel import latest
+from credit_tier.features.values import register_column
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -47,7 +47,7 @@ class Groups:
         order = np.argsort(subject, kind="stable")
         if self.key in names and self.key is not None:
             self.subjects, code = np.unique(subject, return_inverse=True)
-            self.columns[self.key] = Coded(code.astype(np.int64), [str(number) for number in self.subjects])
+            self.columns[self.key] = Coded(code.astype(np.int64), [""] * len(self.subjects))  # named on demand
         foreign = [name for name in names if name not in self.columns]
         for name, coded in _from_register(lake, foreign, subject[order], as_of[order]).items():
             codes = np.empty_like(coded.codes)
@@ -68,35 +68,42 @@ class Groups:
         """Return the values of the columns of groups given by number."""
         columns = []
         for name in reversed(group):
-            text = self.columns[name].text
+            text = self.columns[name].text if name != self.key else self._codes_of_subjects()
             number, code = np.divmod(number, len(text))
             columns.append([text[c] for c in code])
         return list(zip(*reversed(columns), strict=True)) if columns else [()] * len(number)
 
-    def of_records(
-        self, group: tuple[str, ...], frame: nw.DataFrame[Any], subject: NDArray[np.int32], day: NDArray[np.int32]
-    ) -> NDArray[np.int64]:
-        """Return the group of each record on the day from which it counts, -1 where no spine row is in it.
+    def _codes_of_subjects(self) -> list[str]:
+        codes: list[str] = self.lake.code_frame().collect()["code"].to_list()
+        return [codes[number] for number in self.subjects]
+
+    def codes_of_records(
+        self, names: list[str], frame: nw.DataFrame[Any], subject: NDArray[np.int32], day: NDArray[np.int32]
+    ) -> dict[str, NDArray[np.int64]]:
+        """Return columns of records on the day from which each counts, in the spine's numbers, -1 where no spine row has the value.
 
         Parameters
         ----------
-        frame : the records; columns of the group that it has are taken from it, the others from the register as known on `day`.
+        frame : the records; columns that it has are taken from it, the others from the register as known on `day`.
         subject : of each record, ascending.
         """
-        foreign = [name for name in group if name not in frame.columns and name != self.key]
-        found = {name: _coded(frame[name]) for name in group if name in frame.columns}
+        found = {name: _coded(frame[name]) for name in names if name in frame.columns}
+        foreign = [name for name in names if name not in found and name != self.key]
         found |= _from_register(self.lake, foreign, subject, day)
-        codes = []
-        for name in group:
-            if name == self.key:
-                at = np.minimum(np.searchsorted(self.subjects, subject), len(self.subjects) - 1)
-                codes.append(np.where(self.subjects[at] == subject, at, -1).astype(np.int64))
-                continue
+        codes = {}
+        for name, coded in found.items():
             ours = {text: code for code, text in enumerate(self.columns[name].text)}
-            codes.append(np.array([ours.get(text, -1) for text in found[name].text], np.int64)[found[name].codes])
-        result = self._joined(group, codes, len(subject))
-        for code in codes:
-            result[code < 0] = -1
+            codes[name] = np.array([ours.get(text, -1) for text in coded.text], np.int64)[coded.codes]
+        if self.key is not None and self.key in names:
+            at = np.minimum(np.searchsorted(self.subjects, subject), len(self.subjects) - 1)
+            codes[self.key] = np.where(self.subjects[at] == subject, at, -1).astype(np.int64)
+        return codes
+
+    def of_records(self, group: tuple[str, ...], codes: dict[str, NDArray[np.int64]], count: int) -> NDArray[np.int64]:
+        """Return the group of each of `count` records, -1 where no spine row is in it, from :meth:`codes_of_records`."""
+        result = self._joined(group, [codes[name] for name in group], count)
+        for name in group:
+            result[codes[name] < 0] = -1
         return result
 
     def _joined(self, group: tuple[str, ...], codes: list[NDArray[np.int64]], rows: int) -> NDArray[np.int64]:
@@ -123,15 +130,8 @@ def _from_register(
 
     if not names:
         return {}
-    spec = lake.spec(lake.register)
     for name in names:
-        if name not in spec.columns or name == spec.key:
-            raise FeatureError.of(
-                "CT-FEAT-001",
-                where=f"{lake.register}.{name}",
-                what="neither the records, the spine nor the register have this group column.",
-                advice=f"The register has: {', '.join(known for known in spec.columns if known != spec.key)}.",
-            )
+        register_column(name, lake)
     register = lake.frame(lake.register).select("enterprise_no", "known_day", "superseded_day", *names)
     if len(subject):
         number = nw.col("enterprise_no")

@@ -63,7 +63,8 @@ class _Plan:
         towards = feature.shrink.towards if feature.shrink else ()
         self.groups = tuple(dict.fromkeys((*(feature.group_by or ()), *towards)))
         for name in self.groups:
-            column_of(name, self.register)
+            if name != self.register.key:
+                column_of(name, self.register)
 
     def text(self) -> str:
         f = self.feature
@@ -89,7 +90,9 @@ class _Plan:
         )
 
     def _subjects(self) -> str:
-        columns = ", ".join(["r.enterprise_no", *(f"{_group('r', name)} AS {_named(name)}" for name in self.groups)])
+        columns = ", ".join(
+            ["r.enterprise_no", *(f"{self._group('r', name)} AS {_named(name)}" for name in self.groups)]
+        )
         return _select(columns, f"{self.register.table} AS r", [self._visible("r")])
 
     def _visible(self, alias: str) -> str:
@@ -124,19 +127,26 @@ class _Plan:
         sources = f"{self.spec.table} AS r"
         if f.via is not None:
             sources += " JOIN edges ON edges.related = r.enterprise_no"
-        of_register = [name for name in self.groups if name not in self.spec.columns]
+        own = {*self.spec.columns, self.register.key}
+        of_register = [name for name in self.groups if name not in own]
         if of_register:  # the group to which the subject belonged on the first day on which the record counted
             first = f"greatest({happened}, r.known_day)"
             sources += (
                 f"\n    LEFT JOIN {self.register.table} AS g ON g.enterprise_no = r.enterprise_no"
                 f" AND g.known_day <= {first} AND g.superseded_day > {first}"
             )
-        columns += [f"{_group('g' if name in of_register else 'r', name)} AS {_named(name)}" for name in self.groups]
+        columns += [
+            f"{self._group('g' if name in of_register else 'r', name)} AS {_named(name)}" for name in self.groups
+        ]
         kept = [self._visible("r"), f"{happened} < {day}"]
         if f.window.days is not None:
             kept.append(f"{happened} >= {day} - {f.window.days}")
         kept += self._tests(f.filter, self.spec, "r")
         return _select(", ".join(columns), sources, kept)
+
+    def _group(self, alias: str, name: str) -> str:
+        column = "enterprise_no" if name == self.register.key else name
+        return f"coalesce(CAST({alias}.{column} AS VARCHAR), '')"
 
     def _value(self, name: str) -> str:
         if name == self.spec.key:
@@ -237,10 +247,6 @@ def number(name: str, column: Column) -> str:
 def _select(columns: str, sources: str, tests: Iterable[str] = ()) -> str:
     where = "\n    AND ".join(tests)
     return f"SELECT {columns}\n  FROM {sources}" + (f"\n  WHERE {where}" if where else "")  # noqa: S608 - text for a reader
-
-
-def _group(alias: str, name: str) -> str:
-    return f"coalesce(CAST({alias}.{name} AS VARCHAR), '')"
 
 
 def _named(name: str) -> str:

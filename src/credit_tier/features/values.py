@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from credit_tier.errors import FeatureError
 from credit_tier.features.visible import NUMBER_SCALE
 from credit_tier.specs.dataset import Column, DatasetSpec
+from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
     import narwhals as nw
+
+    from credit_tier.data.lake import Lake
 
 
 def numeric(column: str, spec: DatasetSpec) -> nw.Expr:
@@ -39,6 +42,16 @@ def numeric(column: str, spec: DatasetSpec) -> nw.Expr:
     )
 
 
+def from_spine(feature: FeatureSpec) -> nw.Expr:
+    """Return an attribute of the spine as a number, or whether the row meets the filter (attributes are text)."""
+    import narwhals as nw
+
+    if feature.aggregate == "attribute":
+        return nw.col(feature.column or "").cast(nw.Float64)
+    tests = [nw.col(c.column).is_in(list(c.values())) for c in feature.filter]
+    return nw.all_horizontal(*tests, ignore_nulls=False).cast(nw.Float64)
+
+
 def column_of(name: str, spec: DatasetSpec) -> Column:
     """Return a column's declaration.
 
@@ -52,6 +65,24 @@ def column_of(name: str, spec: DatasetSpec) -> Column:
             where=f"{spec.table}.{name}",
             what="the content names a column that the table does not have.",
             advice=f"Columns are: {', '.join(known for known in spec.columns if known != spec.key)}.",
+        )
+    return spec.columns[name]
+
+
+def register_column(name: str, lake: Lake) -> Column:
+    """Return the declaration of a register's column that groups or accompanies rows which do not have it themselves.
+
+    Raises
+    ------
+    FeatureError : CT-FEAT-001 unknown column, or the key.
+    """
+    spec = lake.spec(lake.register)
+    if name not in spec.columns or name == spec.key:
+        raise FeatureError.of(
+            "CT-FEAT-001",
+            where=f"{lake.register}.{name}",
+            what="neither the rows nor the register have this column.",
+            advice=f"The register has: {', '.join(known for known in spec.columns if known != spec.key)}.",
         )
     return spec.columns[name]
 
