@@ -136,7 +136,7 @@ def plain_write(rows: pd.DataFrame, spec: DatasetSpec, codes: pd.Index, path: Pa
     else:
         number = codes.get_indexer(rows[spec.key])
         rows = rows.assign(enterprise_no=number)[number >= 0].drop(columns=spec.key)
-    names = [spec.record_id.column] if spec.record_id.column else list(spec.record_id.of)
+    names = spec.record_id.columns
     parts = [rows["enterprise_no"] if name == spec.key else rows[name] for name in names]
     rows["record_id"] = parts[0].astype(str).str.cat([part.astype(str) for part in parts[1:]], sep="|")
     rows["event_day"] = rows[spec.event_on] if spec.event_on else pd.NaT

@@ -145,7 +145,7 @@ def _try_pattern(pattern: str, *, where: str) -> None:
 
 def identity(spec: DatasetSpec) -> tuple[str, ...]:
     """Return the columns that tell one version of a record from another: record id and knowledge date."""
-    names = (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
+    names = spec.record_id.columns
     known = spec.known_at.column
     return (*names, known) if known is not None and known not in names else names
 

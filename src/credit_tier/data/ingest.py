@@ -386,11 +386,6 @@ def _record_ids(rows: pl.DataFrame, spec: DatasetSpec) -> pl.Series:
     return digests.bin.encode("hex").str.head(RECORD_ID_DIGITS)
 
 
-def record_columns(spec: DatasetSpec) -> tuple[str, ...]:
-    """Return the columns that tell one record of a table from another."""
-    return (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
-
-
 def record_digest(values: Iterable[object]) -> str:
     """Return the record id of one record that is told by several columns, from their values in the lake's form."""
     texts = (None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values)

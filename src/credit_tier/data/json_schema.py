@@ -33,7 +33,7 @@ def json_schema(spec: DatasetSpec) -> dict[str, object]:
         "table": spec.table,
         "kind": spec.kind,
         "key": spec.key,
-        "record_id": [spec.record_id.column] if spec.record_id.column is not None else list(spec.record_id.of),
+        "record_id": list(spec.record_id.columns),
         "event_on": spec.event_on,
         "known_at": known.model_dump(mode="json"),
         "source": spec.source,

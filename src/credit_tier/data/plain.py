@@ -17,7 +17,7 @@ from credit_tier.data import engines
 from credit_tier.data.cells import cell_text
 from credit_tier.data.columns import read_column
 from credit_tier.data.contracts import EARLIEST, LATEST, column_rules
-from credit_tier.data.ingest import NO_SUBJECT, record_columns, record_digest
+from credit_tier.data.ingest import NO_SUBJECT, record_digest
 from credit_tier.data.lake import SYSTEM_COLUMNS, Lake
 from credit_tier.errors import DataError, Fault
 from credit_tier.specs.dataset import Column, DatasetSpec
@@ -136,7 +136,7 @@ def _typed(
     for name in sorted(given - set(spec.columns)):
         advice = f"Columns are: {', '.join(spec.columns)}."
         faults.append(Fault("CT-DATA-202", f"{spec.table}.{name}", "the contract has no such column.", advice))
-    always = {spec.key, *record_columns(spec), spec.event_on, spec.known_at.column}
+    always = {spec.key, *spec.record_id.columns, spec.event_on, spec.known_at.column}
     result = {}
     for name in spec.columns:
         if name in always or name in set(columns):
@@ -217,7 +217,7 @@ def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapp
         else [d + known.delay_days for d in columns[known.column or ""]]
     )
     events = columns[spec.event_on] if spec.event_on else [None] * count
-    named = [columns[name] for name in record_columns(spec)]
+    named = [columns[name] for name in spec.record_id.columns]
     ids = [str(parts[0]) if spec.record_id.column else record_digest(parts) for parts in zip(*named, strict=True)]
     subjects = [numbers[str(code)] for code in columns[spec.key]] if spec.key else [NO_SUBJECT] * count
     until = [FOREVER] * count

@@ -19,6 +19,7 @@ from credit_tier.features.groups import EVERY
 from credit_tier.features.kernel import Rows
 from credit_tier.features.own import Reader, TablePass
 from credit_tier.features.prepare import SUBJECTS_AT_ONCE
+from credit_tier.features.values import from_spine
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class _Work:
             if f.group_by is not None:
                 values[place] = _filled(self.context.figures(f, rows), f)
             elif f.source == "spine":
-                values[place] = _filled(spine.select(_from_spine(f))[f.id].to_numpy()[rows], f)
+                values[place] = _filled(spine.select(from_spine(f).alias(f.id))[f.id].to_numpy()[rows], f)
 
 
 def passes(features: tuple[FeatureSpec, ...], spec_of: Callable[[str], DatasetSpec]) -> list[TablePass]:
@@ -230,16 +231,6 @@ def _ranges(spine: nw.DataFrame[Any]) -> Iterator[Rows]:
         end = int(np.searchsorted(subject, high))
         yield Rows(subject[start:end], as_of[start:end], order[start:end])
         start = end
-
-
-def _from_spine(feature: FeatureSpec) -> nw.Expr:
-    """Return an attribute of the spine as a number, or whether the row meets the filter (attributes are text)."""
-    import narwhals as nw
-
-    if feature.aggregate == "attribute":
-        return nw.col(feature.column or "").cast(nw.Float64).alias(feature.id)
-    tests = [nw.col(c.column).is_in(list(c.values())) for c in feature.filter]
-    return nw.all_horizontal(*tests, ignore_nulls=False).cast(nw.Float64).alias(feature.id)
 
 
 def _filled(values: NDArray[np.float64], feature: FeatureSpec) -> NDArray[np.float64]:

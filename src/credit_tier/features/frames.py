@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF, bind
-from credit_tier.features.own import edges
-from credit_tier.features.values import numeric, scale_of
+from credit_tier.features.context import groups_of
+from credit_tier.features.own import edges, selections_of
+from credit_tier.features.prepare import Selection
+from credit_tier.features.values import from_spine, numeric, register_column, scale_of
 from credit_tier.features.visible import event_day, is_visible
 from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import FeatureSpec, Related
@@ -55,21 +56,11 @@ def compute(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.LazyFrame[A
         result = _with_context(lake, context, result)
     values = []
     for f in features:
-        value = _from_spine(f) if f.source == "spine" else nw.col(f.id)
+        value = from_spine(f) if f.source == "spine" else nw.col(f.id)
         if f.missing.fill is not None:
             value = value.fill_null(f.missing.fill)
         values.append(value.cast(nw.Float32).alias(f.id))
     return result.select(*ROW, *values)
-
-
-def _from_spine(feature: FeatureSpec) -> nw.Expr:
-    import narwhals as nw
-
-    if feature.aggregate == "attribute":
-        return nw.col(feature.column or "").cast(nw.Float64)
-    return nw.all_horizontal(
-        *(nw.col(c.column).is_in(list(c.values())) for c in feature.filter), ignore_nulls=False
-    ).cast(nw.Float64)
 
 
 # --------------------------------------------------------------------------------------------------- records of the subject
@@ -105,6 +96,14 @@ def _own(
     return totals.select(*ROW, *(expr for item in compiled for expr in item.result()))
 
 
+def _meets(selection: Selection, spec: DatasetSpec) -> nw.Expr:
+    """Return the test whether a record is selected at the row's as_of."""
+    import narwhals as nw
+
+    counts = bind(selection.conditions, spec, knows_as_of=True)
+    return counts if selection.days is None else counts & (nw.col("event_day") >= nw.col(AS_OF) - selection.days)
+
+
 class _Compiled:
     """One feature as steps: which records count, their values, the totals of a row, the feature's value."""
 
@@ -116,17 +115,10 @@ class _Compiled:
 
     def masks(self) -> dict[str, nw.Expr]:
         """Return the test whether a record counts, and the narrower one that a share, a trend and a streak need."""
-        import narwhals as nw
-
-        days = self.feature.window.days
-        counts = bind(self.feature.filter, self.spec, knows_as_of=True)
-        if days is not None:
-            counts = counts & (nw.col("event_day") >= nw.col(AS_OF) - days)
-        steps = {self.mask: counts}
-        if self.feature.numerator:
-            steps[self.narrower] = counts & bind(self.feature.numerator, self.spec, knows_as_of=True)
-        elif self.feature.aggregate == "trend":
-            steps[self.narrower] = counts & (nw.col("event_day") >= nw.col(AS_OF) - (days or 0) // 2)
+        main, narrower = selections_of(self.feature)
+        steps = {self.mask: _meets(main, self.spec)}
+        if narrower != main:
+            steps[self.narrower] = _meets(narrower, self.spec)
         return steps
 
     def masked(self) -> dict[str, nw.Expr]:
@@ -215,22 +207,22 @@ def _with_context(lake: Lake, features: list[FeatureSpec], rows: nw.LazyFrame[An
     import narwhals as nw
 
     subject = lake.spec(lake.register).key
-    names = {name for f in features for group in _groups(f) for name in group}
+    names = {name for f in features for group in groups_of(f) for name in group}
     from_register = sorted(names - set(rows.collect_schema().names()) - {subject})
     if from_register:
         rows = _with_register(lake, rows, from_register, day=AS_OF)
     added: list[nw.Expr] = []
-    for number, (table, group) in enumerate(dict.fromkeys((f.source, g) for f in features for g in _groups(f))):
-        chosen = [f for f in features if f.source == table and group in _groups(f)]
+    pairs = list(dict.fromkeys((f.source, group) for f in features for group in groups_of(f)))
+    for number, (table, group) in enumerate(pairs):
+        chosen = [f for f in features if f.source == table and group in groups_of(f)]
         keys = [f"_g{number}_{i}" for i in range(len(group))] or [f"_g{number}"]
         rows = rows.with_columns(*_keys(group, keys, subject))
         dates = rows.select(AS_OF).unique()
         totals = _totals(lake, table, group, keys=keys, features=chosen, dates=dates, prefix=f"_t{number}_")
         rows = rows.join(totals, on=[*keys, AS_OF], how="left")
-    places = {pair: i for i, pair in enumerate(dict.fromkeys((f.source, g) for f in features for g in _groups(f)))}
 
     def figures(f: FeatureSpec, group: tuple[str, ...]) -> tuple[nw.Expr, nw.Expr]:
-        prefix = f"_t{places[f.source, group]}_{f.id}"
+        prefix = f"_t{pairs.index((f.source, group))}_{f.id}"
         return (nw.col(f"{prefix}_{part}").fill_null(0).cast(nw.Float64) for part in ("top", "bottom"))  # type: ignore[return-value]
 
     for f in features:
@@ -249,11 +241,6 @@ def _with_context(lake: Lake, features: list[FeatureSpec], rows: nw.LazyFrame[An
             value = nw.when(bottom > 0).then(top if f.aggregate in {"count", "sum"} else top / bottom)
         added.append(value.alias(f.id))
     return rows.with_columns(*added)
-
-
-def _groups(feature: FeatureSpec) -> list[tuple[str, ...]]:
-    own = [] if feature.group_by is None else [feature.group_by]
-    return own + ([feature.shrink.towards] if feature.shrink else [])
 
 
 def _totals(
@@ -282,12 +269,11 @@ def _totals(
     )
     steps: dict[str, nw.Expr] = {}
     for f in features:
-        counts = bind(f.filter, spec, knows_as_of=True)
-        if f.window.days is not None:
-            counts = counts & (nw.col("event_day") >= nw.col(AS_OF) - f.window.days)
+        main, narrower = selections_of(f)
+        counts = _meets(main, spec)
         bottom = top = counts.cast(nw.Int64)
         if f.aggregate == "share":
-            top = (counts & bind(f.numerator, spec, knows_as_of=True)).cast(nw.Int64)
+            top = _meets(narrower, spec).cast(nw.Int64)
         elif f.column is not None:
             top = nw.when(counts).then(numeric(f.column, spec))
             if f.aggregate == "mean":
@@ -301,15 +287,8 @@ def _with_register(lake: Lake, rows: nw.LazyFrame[Any], names: list[str], *, day
     """Add columns of the register's version visible on each row's `day`, empty where none is."""
     import narwhals as nw
 
-    spec = lake.spec(lake.register)
-    absent = [name for name in names if name not in spec.columns or name == spec.key]
-    if absent:
-        raise FeatureError.of(
-            "CT-FEAT-001",
-            where=f"{lake.register}.{absent[0]}",
-            what="neither the records, the spine nor the register have this group column.",
-            advice=f"The register has: {', '.join(name for name in spec.columns if name != spec.key)}.",
-        )
+    for name in names:
+        register_column(name, lake)
     versions = lake.frame(lake.register).select(
         "enterprise_no", nw.col("known_day").alias("_rk"), nw.col("superseded_day").alias("_rs"), *names
     )

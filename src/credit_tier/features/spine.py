@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF, bind
+from credit_tier.features.values import register_column
 from credit_tier.features.visible import is_visible
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec
@@ -124,15 +125,8 @@ def register_columns(lake: Lake, spine: nw.DataFrame[Any], names: list[str]) -> 
     """
     import narwhals as nw
 
-    spec = lake.spec(lake.register)
     for name in names:
-        if name not in spec.columns or name == spec.key:
-            raise FeatureError.of(
-                "CT-FEAT-001",
-                where=f"{lake.register}.{name}",
-                what="neither the spine nor the register has this column.",
-                advice=f"The register has: {', '.join(spec.columns)}.",
-            )
+        register_column(name, lake)
     known = lake.frame(lake.register).select("enterprise_no", "known_day", "superseded_day", *names)
     rows = spine.lazy().select("row", "enterprise_no", AS_OF)
     found = rows.join(known, on="enterprise_no", how="inner").filter(is_visible(nw.col(AS_OF))).select("row", *names)

@@ -64,7 +64,7 @@ def _table(spec: DatasetSpec) -> Section:
     facts = [
         ["种类 kind", KINDS[spec.kind]],
         ["主体 key", spec.key or "—"],
-        ["记录 record", spec.record_id.column or " + ".join(spec.record_id.of)],
+        ["记录 record", " + ".join(spec.record_id.columns)],
         ["业务日期 event date", spec.event_on or "—"],
         ["可知日期 known from", f"{when} {known.reason}".rstrip()],
         ["来源 source", spec.source],

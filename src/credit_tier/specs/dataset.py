@@ -124,6 +124,11 @@ class RecordId(Spec):
             raise ValueError("give either column: NAME or of: [NAMES]")
         return self
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that tell one record from another."""
+        return self.of if self.column is None else (self.column,)
+
 
 class KnownAt(Spec):
     """When this authority could first use a record; stated, never derived silently."""
@@ -209,8 +214,7 @@ class DatasetSpec(FileSpec):
         for name in self.record_id.of:
             if name not in self.columns:
                 raise ValueError(f"record_id names '{name}', which is no column of {self.table}")
-        identity = (self.record_id.column,) if self.record_id.column is not None else self.record_id.of
-        if any(self.columns[name].type == "number" for name in identity):
+        if any(self.columns[name].type == "number" for name in self.record_id.columns):
             raise ValueError(
                 "record_id cannot rest on a number column: two ways of writing a number would be two records"
             )

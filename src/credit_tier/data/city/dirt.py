@@ -129,22 +129,17 @@ def _planted(frame: pl.DataFrame, spec: DatasetSpec, way: Spoiler, rows: Index, 
     """Return lines of the list; `rows` are positions in the clean table, `delivered` rows of the file from 1."""
     import polars as pl
 
-    names = (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
     return frame[rows].select(
         pl.lit(spec.table).alias("table"),
         pl.Series("row", delivered.astype(np.uint32)),
-        pl.concat_str(*names, separator=" ").alias("record"),
+        pl.concat_str(*spec.record_id.columns, separator=" ").alias("record"),
         pl.lit(way.fault).alias("fault"),
         pl.lit(way.rule).alias("rule"),
     )
 
 
 def _identity(spec: DatasetSpec) -> set[str]:
-    return {*_record_columns(spec), *filter(None, [spec.key, spec.known_at.column])}
-
-
-def _record_columns(spec: DatasetSpec) -> tuple[str, ...]:
-    return (spec.record_id.column,) if spec.record_id.column is not None else spec.record_id.of
+    return {*spec.record_id.columns, *filter(None, [spec.key, spec.known_at.column])}
 
 
 def _spoilers(spec: DatasetSpec, strangers: pl.Series, rng: np.random.Generator) -> Iterator[Spoiler]:
@@ -185,7 +180,7 @@ def _amounts(name: str, column: Column, rule: str) -> Iterator[Spoiler]:
 
 def _copies(spec: DatasetSpec) -> Iterator[Spoiler]:
     """Yield ways to send a row twice: once more as it is, and once more with another value."""
-    named = _record_columns(spec)[0]
+    named = spec.record_id.columns[0]
     yield Spoiler("identical_duplicate", named, "", lambda rows: rows[named])
     identity = _identity(spec)
     for name, column in spec.columns.items():
