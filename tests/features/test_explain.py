@@ -6,12 +6,16 @@ import datetime as dt
 import json
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("polars")
 
 from credit_tier.cli.features import app
+from credit_tier.content import Content
+from credit_tier.data.ingest import ingest
+from credit_tier.data.lake import Lake
 from credit_tier.errors import FeatureError, UsageError
 from credit_tier.features.coverage import coverage
 from credit_tier.features.explain import records_behind
@@ -89,6 +93,92 @@ def test_money_is_told_in_yuan_and_related_records_are_reached(lake) -> None:
     assert told.value == 1250
     assert [row["fine"] for row in told.records] == [Decimal("12.5")] * 3
     assert records_behind(lake, fine, "a", AS_OF).records == []
+
+
+FOUND = {"column": "found", "equals": "true"}
+
+
+@pytest.fixture
+def districts(world):
+    """Area x: firm a with 3 checks, 1 found, b with 2, both found; area y: c with 4, none found, one of no fine; d has moved to y."""
+    world.firms = [
+        {"firm": f, "area": area, "founded_on": DAY, "seen_on": DAY + dt.timedelta(days=day)}
+        for f, area, day in (("a", "x", 0), ("b", "x", 0), ("c", "y", 0), ("d", "x", 0), ("d", "y", 40))
+    ]
+    for number, (firm, found, fine) in enumerate(
+        [("a", True, 5.0), ("a", False, 7.5), ("a", False, None), ("b", True, 1.0), ("b", True, 2.0)]
+        + [("c", False, 4.0)] * 3
+        + [("c", False, None)]
+    ):
+        world.checks.append(
+            {
+                "check_no": f"k{number}",
+                "firm": firm,
+                "happened_on": DAY + dt.timedelta(days=5 + number),
+                "kind": "random",
+                "grade": "low",
+                "found": found,
+                "fine": fine,
+                "share": None,
+                "cured_on": None,
+                "seen_on": DAY + dt.timedelta(days=20),
+            }
+        )
+    return world.lake()
+
+
+TOTALS = [
+    ({"aggregate": "share", "numerator": [FOUND], "group_by": ["area"]}, "a", (3, 5), None),
+    ({"aggregate": "share", "numerator": [FOUND], "group_by": ["area"], "shrink": {"weight": 3}}, "b", (3, 5), (3, 9)),
+    ({"aggregate": "share", "numerator": [FOUND], "shrink": {"weight": 4, "towards": ["area"]}}, "a", (1, 3), (3, 5)),
+    ({"aggregate": "mean", "column": "fine", "shrink": {"weight": 2, "towards": []}}, "a", (1250, 2), (2750, 7)),
+    ({"aggregate": "mean", "column": "fine", "group_by": ["area"]}, "d", (1200, 3), None),
+    ({"aggregate": "share", "numerator": [FOUND], "shrink": {"weight": 4, "towards": ["area"]}}, "d", (0, 0), (0, 4)),
+    ({"aggregate": "count", "group_by": ["area", "firm"]}, "b", (2, 2), None),
+    ({"aggregate": "sum", "column": "fine", "group_by": []}, "c", (2750, 9), None),
+]
+
+
+@pytest.mark.parametrize(("given", "firm", "own", "wider"), TOTALS)
+def test_a_figure_of_a_group_can_be_done_again_by_hand(districts, given, firm: str, own, wider) -> None:
+    """The totals are those counted on paper, and the written formula over them gives the value."""
+    entry = feature(**given)
+    told = records_behind(districts, entry, firm, AS_OF)
+    assert told.group is not None
+    assert (told.group.total, told.group.records) == own
+    if wider is None:
+        assert (told.wider, told.weight) == (None, None)
+        by_hand = own[0] if entry.aggregate in {"count", "sum"} else own[0] / own[1]
+    else:
+        assert told.wider is not None
+        assert (told.wider.total, told.wider.records, told.weight) == (*wider, entry.shrink.weight)
+        by_hand = (own[0] + told.weight * told.wider.figure) / (own[1] + told.weight)
+    assert told.value == np.float32(by_hand)
+
+
+def test_the_group_of_an_enterprise_is_named(districts) -> None:
+    """By its own values as known at as_of: who moved is in the new area; everybody has no column; an own record has no group."""
+    share = feature(aggregate="share", numerator=[FOUND], group_by=["area"], shrink={"weight": 3})
+    assert records_behind(districts, share, "d", AS_OF).group.of == {"area": "y"}
+    assert records_behind(districts, share, "d", AsOf(DAY + dt.timedelta(days=40))).group.of == {"area": "x"}
+    assert records_behind(districts, share, "d", AS_OF).wider.of == {}
+    own = feature(aggregate="share", numerator=[FOUND], shrink={"weight": 4, "towards": ["area"]})
+    told = records_behind(districts, own, "a", AS_OF)
+    assert (told.is_of_group, told.group.of, told.wider.of) == (False, {"firm": "a"}, {"area": "x"})
+    assert records_behind(districts, feature(aggregate="count"), "a", AS_OF).group is None
+
+
+def test_a_personal_value_that_forms_a_group_is_not_shown(world, districts) -> None:
+    """The totals are told, whose they are is not."""
+    contract = world.root / "content/data_schemas/firms.yaml"
+    contract.write_text(
+        contract.read_text("utf-8").replace("title_zh: 区,", "title_zh: 区, sensitivity: personal,"), "utf-8"
+    )
+    assert ingest(world.root / "personal", world.root / "delivery-lake", Content.resolve(world.root / "content")).clean
+    entry = feature(aggregate="count", group_by=["area"])
+    told = records_behind(Lake.open(world.root / "personal"), entry, "a", AS_OF)
+    assert (told.group.of, told.group.total) == ({"area": None}, 5)
+    assert records_behind(districts, entry, "a", AS_OF).group.of == {"area": "x"}
 
 
 def test_whom_the_register_does_not_know_and_what_no_table_holds(lake) -> None:

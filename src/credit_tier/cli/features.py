@@ -11,6 +11,7 @@ from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, em
 
 if TYPE_CHECKING:
     from credit_tier.content import Content
+    from credit_tier.features.explain import Explained
     from credit_tier.specs.dataset import DatasetSpec
 
 app = typer.Typer(help="指标 · the feature catalogue", no_args_is_help=True)
@@ -39,7 +40,9 @@ def explain(
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """说明一个指标:定义、依据、SQL,对一户列出计入的记录 · Explain one feature: definition, law, SQL; for one enterprise its records."""
+    """说明一个指标:定义、依据、SQL,对一户列出计入的记录和同组合计 · Explain one feature: definition, law, SQL; for one enterprise its records and the totals of its group."""
+    from dataclasses import asdict
+
     from credit_tier.content import Content
     from credit_tier.data.lake import Lake
     from credit_tier.errors import UsageError
@@ -74,14 +77,12 @@ def explain(
     lines += ["", plan or "取自计划的事件,无表可查 · an attribute of the planned event, no table holds it"]
     if enterprise is not None and opened is not None and day is not None:
         told = records_behind(opened, spec, enterprise, day)
-        result |= {"value": told.value, "is_of_group": told.is_of_group, "records": told.records}
+        result |= asdict(told)
         note = "(同组的数,仅列本户记录 · a figure of the group, own records only)" if told.is_of_group else ""
         headers = list(told.records[0]) if told.records else ["record_id"]
         rows = [["" if cell is None else str(cell) for cell in row.values()] for row in told.records]
-        title = (
-            f"值 value {'未知 unknown' if told.value is None else f'{told.value:g}'} · 记录 records {len(rows)} {note}"
-        )
-        lines += ["", *table(title, headers, rows)]
+        title = f"值 value {'未知 unknown' if told.value is None else f'{told.value:.7g}'} · 记录 records {len(rows)} {note}"
+        lines += ["", *table(title, headers, rows), *_of_group(told)]
     emit(result, as_json=as_json, lines=lines)
 
 
@@ -220,6 +221,31 @@ def build(
             f"摘要 digest {frame.digest}",
         ],
     )
+
+
+def _of_group(told: Explained) -> list[str]:
+    """Return the totals behind a figure of a group as a table and, where it leans, the sum that anybody can do again."""
+    if told.group is None:
+        return []
+    rows = [
+        [
+            label,
+            ", ".join(f"{name}={'(不显示 not shown)' if value is None else value}" for name, value in group.of.items())
+            or "全部 everybody",
+            f"{group.records:,}",
+            f"{group.total:.15g}",
+            "" if group.figure is None else f"{group.figure:.7g}",
+        ]
+        for label, group in (("组 group", told.group), ("上级组 wider", told.wider))
+        if group is not None
+    ]
+    lines = ["", *table("合计 totals", ["", "组内 of", "记录 records", "合计 total", "均值或占比 figure"], rows)]
+    if told.wider is None or told.wider.figure is None:
+        return lines
+    own, wider = told.group, told.wider
+    drawn = f"{told.weight:g} × {wider.total:.15g} / {wider.records}"
+    again = f"({own.total:.15g} + {drawn}) / ({own.records} + {told.weight:g})"
+    return [*lines, f"收缩 shrunken: {again} = {told.value:.7g}"]
 
 
 def _specs(content: Content) -> dict[str, DatasetSpec]:

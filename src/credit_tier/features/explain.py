@@ -1,14 +1,17 @@
-"""The very records behind one value of one enterprise, in the words of the doors: dates as dates, money in 元, nothing personal."""
+"""What is behind one value of one enterprise, in the words of the doors: its records with dates as dates and money in 元, the totals of
+its group, nothing personal.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from credit_tier.errors import FeatureError, UsageError
 from credit_tier.features import build, spine
 from credit_tier.features.conditions import AS_OF, bind
+from credit_tier.features.context import GroupFigures
 from credit_tier.features.own import edges
 from credit_tier.features.visible import event_day, is_visible
 from credit_tier.specs.dataset import Column
@@ -22,6 +25,32 @@ MEETS = "meets_numerator"
 
 
 @dataclass(frozen=True)
+class Totals:
+    """What the figure of a group is made of, in the feature's unit.
+
+    Attributes
+    ----------
+    of : the columns that form the group and the enterprise's own values, empty where the register has none, None where the value is
+        personal; no column at all for everybody.
+    total : sum over the group's records, or how many of them meet the numerator of a share.
+    records : how many count; of a mean those that have a value.
+    """
+
+    of: dict[str, str | None]
+    total: float
+    records: int
+
+    @property
+    def figure(self) -> float | None:
+        """Return the share or mean, None without a record.
+
+        >>> Totals({"area": "x"}, total=3.0, records=12).figure
+        0.25
+        """
+        return self.total / self.records if self.records else None
+
+
+@dataclass(frozen=True)
 class Explained:
     """A value and the records that made it.
 
@@ -31,11 +60,17 @@ class Explained:
     is_of_group : the value is a figure of a group; the records are then only those of the enterprise itself.
     records : those that count, in the lake's order: `record_id`, `event_on`, `known_on`, the columns that the feature reads, and
         `meets_numerator` where it has one.
+    group : totals of the group, or of the enterprise itself where its own share or mean leans towards a group; else None.
+    wider, weight : totals of the group towards which the figure leans, and how strongly:
+        ``(group.total + weight * wider.figure) / (group.records + weight)``; else None.
     """
 
     value: float | None
     is_of_group: bool
     records: list[dict[str, object]]
+    group: Totals | None = None
+    wider: Totals | None = None
+    weight: float | None = None
 
 
 def records_behind(lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf) -> Explained:
@@ -65,9 +100,33 @@ def records_behind(lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf) -> 
             what=f"the register does not know this enterprise before {as_of}.",
             advice="Check the code and --as-of.",
         )
-    value = float(build.build(lake, (feature,), row.with_columns(nw.lit(0).alias("row"))).values[0, 0])
-    counted = _counted(lake, feature, number, as_of)
-    return Explained(None if value != value else value, feature.group_by is not None, counted)  # noqa: PLR0124 - NaN
+    row = row.with_columns(nw.lit(0).alias("row"))
+    value = float(build.build(lake, (feature,), row).values[0, 0])
+    told = Explained(
+        None if value != value else value,  # noqa: PLR0124 - NaN
+        feature.group_by is not None,
+        _counted(lake, feature, number, as_of),
+    )
+    if feature.group_by is None and feature.shrink is None:
+        return told
+    grouped = feature
+    if feature.group_by is None:  # the enterprise itself is the group
+        grouped = feature.model_copy(update={"group_by": (lake.spec(lake.register).key,)})
+    figures = GroupFigures.of(lake, (grouped,), row)
+    group = _totals(lake, grouped, grouped.group_by or (), figures)
+    if feature.shrink is None:
+        return replace(told, group=group)
+    wider = _totals(lake, grouped, feature.shrink.towards, figures)
+    return replace(told, group=group, wider=wider, weight=feature.shrink.weight)
+
+
+def _totals(lake: Lake, feature: FeatureSpec, group: tuple[str, ...], figures: GroupFigures) -> Totals:
+    """Return the totals of the only group of a spine of one row."""
+    ((values, (total, records)),) = figures.totals[feature.id, group].items()
+    tables = (lake.spec(feature.source).columns, lake.spec(lake.register).columns)
+    personal = {name for columns in tables for name, column in columns.items() if column.sensitivity == "personal"}
+    of = {name: None if name in personal else value for name, value in zip(group, values, strict=True)}
+    return Totals(of, total, int(records))
 
 
 def _counted(lake: Lake, feature: FeatureSpec, number: int, as_of: AsOf) -> list[dict[str, object]]:
