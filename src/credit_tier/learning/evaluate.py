@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from credit_tier.errors import LearningError
 from credit_tier.learning.calibrate import logistic_line
+from credit_tier.learning.grade_tests import equal_groups, jeffreys_interval
 from credit_tier.temporal import date_of
 
 CAPTURE_SHARES = (0.01, 0.05, 0.10, 0.20)
@@ -264,16 +265,12 @@ def _interval(values: NDArray[np.float64]) -> Interval:
 
 def _calibration_table(y: NDArray[np.int8], probability: NDArray[np.float64]) -> tuple[Bin, ...]:
     """Return up to ten bins of about equal size by rising probability; equal probabilities share a bin."""
-    from scipy.stats import beta
-
-    cuts = np.unique(np.quantile(probability, np.linspace(0, 1, 11)[1:-1], method="inverted_cdf"))
-    which = np.searchsorted(cuts, probability, side="left")
+    group = equal_groups(probability)
     found = []
-    for b in np.unique(which):
-        inside = which == b
+    for number in range(int(group.max()) + 1):
+        inside = group == number
         rows, hits = int(inside.sum()), int(y[inside].sum())
-        low, high = (float(beta.ppf(q, hits + 0.5, rows - hits + 0.5)) for q in (0.025, 0.975))
-        found.append(Bin(rows, float(probability[inside].mean()), hits / rows, low, high))
+        found.append(Bin(rows, float(probability[inside].mean()), hits / rows, *jeffreys_interval(hits, rows)))
     return tuple(found)
 
 
