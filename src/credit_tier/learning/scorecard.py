@@ -68,7 +68,8 @@ class Scores:
 
     Attributes
     ----------
-    raw_score, log_odds, probability : shape (n,); before calibration, after it, and as a probability.
+    raw_score, log_odds, probability : shape (n,); before calibration, after it, and the calibrated probability. Where the
+        calibration has a bend it lies between the log-odds, of which points are made, and the probability.
     points : shape (n,); base_points + sum of dimension_points, exactly the scaled log-odds; may lie outside 0..1000.
     dimension_log_odds, dimension_points : shape (n, d); differences from the average training row. More log-odds are riskier,
         more points safer.
@@ -181,13 +182,11 @@ class Scorer:
         log_odds = self.base_log_odds + dimension_log_odds.sum(axis=1)
         base_points = float(self.scaling.to_points(self.base_log_odds))
         dimension_points = -factor * dimension_log_odds
-        with np.errstate(over="ignore"):
-            probability = 1 / (1 + np.exp(-log_odds))
         return Scores(
             dimensions=self.dimensions,
             raw_score=math.fsum(self.centres) + centred.sum(axis=1),
             log_odds=log_odds,
-            probability=probability,
+            probability=self.calibration.probability(log_odds),
             points=base_points + dimension_points.sum(axis=1),
             dimension_log_odds=dimension_log_odds,
             dimension_points=dimension_points,
