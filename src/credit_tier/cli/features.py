@@ -121,10 +121,12 @@ def coverage(
 
     from credit_tier.data.lake import Lake
     from credit_tier.features import coverage as measured
+    from credit_tier.features.table import possible
     from credit_tier.temporal import AsOf
 
-    features = tuple(f for f in _catalogue(content).features if f.source != "spine")
-    found = measured.coverage(Lake.open(lake), features, AsOf.parse(as_of), by=by)
+    opened = Lake.open(lake)
+    features, left_out = possible(opened, tuple(f for f in _catalogue(content).features if f.source != "spine"))
+    found = measured.coverage(opened, features, AsOf.parse(as_of), by=by)
     flagged = [item for item in found if item.flag]
     rows = [
         [
@@ -142,10 +144,12 @@ def coverage(
     ]
     headers = ["指标 id", *([] if by is None else [by]), "户 rows", "已知 known", "填补 filled", "零 zeros"]
     headers += ["最小 min", "中位 median", "最大 max", "不同值 distinct", "提示 flag"]
+    measured_features = [{**asdict(item), "known_share": item.known_share} for item in found]
+    title = f"覆盖率 coverage · {as_of} · {len(features)} · 提示 flagged {len(flagged)}"
     emit(
-        {"as_of": as_of, "features": [{**asdict(item), "known_share": item.known_share} for item in found]},
+        {"as_of": as_of, "features": measured_features, "left_out": list(left_out)},
         as_json=as_json,
-        lines=table(f"覆盖率 coverage · {as_of} · {len(features)} · 提示 flagged {len(flagged)}", headers, rows),
+        lines=[*table(title, headers, rows), *_left_out(left_out)],
     )
 
 
@@ -217,10 +221,14 @@ def build(
         as_json=as_json,
         lines=[
             f"{frame.rows} × {len(frame.features)} → {out}",
-            *([f"数据湖缺表,未计算 tables missing, left out: {', '.join(frame.left_out)}"] if frame.left_out else []),
+            *_left_out(frame.left_out),
             f"摘要 digest {frame.digest}",
         ],
     )
+
+
+def _left_out(ids: tuple[str, ...]) -> list[str]:
+    return [f"数据湖缺表,未计算 tables missing, left out: {', '.join(ids)}"] if ids else []
 
 
 def _of_group(told: Explained) -> list[str]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from credit_tier.errors import RefusedError
 from credit_tier.features import build, spine
+from credit_tier.features.values import register_column
 from credit_tier.specs.feature import FeatureSpec, Missing
 from credit_tier.temporal import AsOf
 
@@ -61,7 +63,15 @@ def coverage(lake: Lake, features: tuple[FeatureSpec, ...], as_of: AsOf, *, by: 
     Raises
     ------
     FeatureError : CT-FEAT-001 unknown column, CT-FEAT-006 unknown table, CT-FEAT-010 nobody is registered.
+    RefusedError (CT-FEAT-024) if the column is personal: its values would be told.
     """
+    if by is not None and register_column(by, lake).sensitivity == "personal":
+        raise RefusedError.of(
+            "CT-FEAT-024",
+            where=f"{lake.register}.{by}",
+            what="the column is personal information and forms no groups (个人信息保护法 art. 6).",
+            advice="Name another column of the register.",
+        )
     rows = spine.grid(lake, (), [as_of.on])
     unfilled = tuple(f.model_copy(update={"missing": Missing(policy="unknown")}) for f in features)
     values = build.build(lake, unfilled, rows).values

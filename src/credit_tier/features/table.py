@@ -44,7 +44,7 @@ def write(
     lake: Lake, wanted: tuple[FeatureSpec, ...], as_of: AsOf, out: Path, facts: Mapping[str, str]
 ) -> FeatureTable:
     """Write the table as one file; `facts` and the digests of lake and features go into its metadata."""
-    features, left_out = _possible(lake, wanted)
+    features, left_out = possible(lake, wanted)
     digest = build.frame_digest(lake, features)
     codes = lake.codes().to_native()["code"]
     blocks = (
@@ -68,7 +68,7 @@ def write_by_spark(
 
     if out.exists():
         raise UsageError.of("CT-FEAT-016", where=str(out), what="it exists already.", advice="Name a new folder.")
-    features, left_out = _possible(lake, wanted)
+    features, left_out = possible(lake, wanted)
     there = lake.on_spark(engines.spark_session())
     known = there.frame(lake.register).filter(is_visible(nw.lit(as_of.day))).select("enterprise_no").unique()
     rows = known.with_columns(nw.lit(as_of.day).cast(nw.Int32).alias(AS_OF))
@@ -81,7 +81,7 @@ def write_by_spark(
     return FeatureTable(count, features, left_out, build.frame_digest(lake, features))
 
 
-def _possible(lake: Lake, wanted: tuple[FeatureSpec, ...]) -> tuple[tuple[FeatureSpec, ...], tuple[str, ...]]:
+def possible(lake: Lake, wanted: tuple[FeatureSpec, ...]) -> tuple[tuple[FeatureSpec, ...], tuple[str, ...]]:
     """Return the features whose tables the lake has, and the ids of the others."""
     there = set(lake.tables)
     features = tuple(f for f in wanted if f.source in there and (f.via is None or f.via.table in there))
