@@ -118,6 +118,48 @@ def test_tables_account_for_every_row() -> None:
     assert e.to_dict()["years"][0]["year"] == e.years[0].year
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_the_parts_of_the_brier_score_sum_to_it_exactly(seed: int, digits: int) -> None:
+    """Reliability, resolution, uncertainty and the terms within bins give the score, however probabilities are tied."""
+    y, p, subject, day = simulated(seed, 300, digits=digits)
+    if not 0 < y.sum() < len(y):
+        return
+    e = evaluate(y, p, subject, day, replicates=2)
+    parts = e.brier_parts
+    total = parts.reliability - parts.resolution + parts.uncertainty + parts.within_variance - parts.within_covariance
+    assert total == pytest.approx(e.brier, abs=1e-12)
+    assert e.metrics()["brier_reliability"] == parts.reliability
+    if len(np.unique(p)) == len(e.calibration):
+        assert (parts.within_variance, parts.within_covariance) == pytest.approx((0, 0), abs=1e-12)
+
+
+def test_a_constant_forecast_has_uncertainty_only() -> None:
+    """Knowing the rate and nothing else is neither unreliable nor resolving."""
+    y = np.tile(np.array([1, 0, 0, 0], np.int8), 50)
+    e = evaluate(y, np.full(200, 0.25), np.arange(200, dtype=np.int32), np.zeros(200, np.int32), replicates=2)
+    parts = e.brier_parts
+    assert (parts.reliability, parts.resolution, parts.uncertainty) == pytest.approx((0, 0, 0.1875))
+    assert e.brier_ratio == pytest.approx(1)
+
+
+def test_capture_and_brier_ratio_stand_within_their_intervals() -> None:
+    """In 60 worlds the intervals of capture and Brier ratio hold the figure of a very large one in at least 80 %."""
+    truth = evaluate(*simulated(10**6, 150_000, digits=12), replicates=2)
+    found = [evaluate(*simulated(seed, 900, digits=12), replicates=200) for seed in range(60)]
+    for name, value in (("ratio", truth.brier_ratio), ("capture", truth.capture[2].captured)):
+        intervals = [e.brier_ratio_interval if name == "ratio" else e.capture[2].interval for e in found]
+        assert sum(i.low <= value <= i.high for i in intervals) >= 48, name
+
+
+def test_precision_follows_from_gains() -> None:
+    """Precision at each point is the positives found there over the rows inspected."""
+    y, p, subject, day = simulated(2, 3000, digits=12)
+    e = evaluate(y, p, subject, day, replicates=2)
+    inspected, found, precision = (np.array(v)[1:] for v in (e.curves.inspected, e.curves.found, e.curves.precision))
+    np.testing.assert_allclose(precision, found * e.positives / (inspected * e.rows), atol=1e-12)
+
+
 def test_ties_at_the_border_of_the_top_count_in_proportion() -> None:
     """If everybody has the same probability the top tenth holds a tenth of the positives, in whatever order rows came."""
     y = np.array([1] * 50 + [0] * 50, np.int8)

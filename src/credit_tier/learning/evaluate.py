@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,10 +43,28 @@ class Bin:
 
 @dataclass(frozen=True)
 class Capture:
-    """Share of all positives among the rows with the highest probability."""
+    """Share of all positives among the rows with the highest probability, and its interval."""
 
     share: float
     captured: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class BrierParts:
+    """The Brier score taken apart over the bins of the calibration table.
+
+    reliability - resolution + uncertainty + within_variance - within_covariance is the score, exactly; without the two terms within
+    bins it would be so only if a bin had one probability.
+
+    Source: Murphy (1973); Stephenson, Coelho and Jolliffe, Two extra components in the Brier score decomposition (2008).
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within_variance: float
+    within_covariance: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Year:
 
 @dataclass(frozen=True)
 class Curves:
-    """Points for figures, at most some 200 each: ROC, gains, and the share of rows by probability for both outcomes."""
+    """Points for figures, at most some 200 each: ROC, gains, precision, and the share of rows by probability for both outcomes."""
 
     false_positive: tuple[float, ...]
     true_positive: tuple[float, ...]
@@ -72,6 +91,8 @@ class Curves:
     edges: tuple[float, ...]
     density_negative: tuple[float, ...]
     density_positive: tuple[float, ...]
+    precision: tuple[float, ...]
+    """Share of positives among the inspected, for each point of `inspected`; at 0 that of the first."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,8 @@ class Evaluation:
     pr_auc: float
     brier: float
     brier_ratio: float
+    brier_ratio_interval: Interval
+    brier_parts: BrierParts
     log_loss: float
     predicted_to_observed: float
     predicted_to_observed_interval: Interval
@@ -118,10 +141,53 @@ class Evaluation:
             "predicted_to_observed", "calibration_slope", "calibration_intercept",
         )  # fmt: skip
         found = {name: float(getattr(self, name)) for name in names}
-        for name in ("auc", "predicted_to_observed"):
+        for name in ("auc", "brier_ratio", "predicted_to_observed"):
             interval: Interval = getattr(self, f"{name}_interval")
             found |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+        found |= {f"brier_{name}": value for name, value in asdict(self.brier_parts).items()}
         return found | {f"capture_top_{item.share * 100:.0f}_percent": item.captured for item in self.capture}
+
+
+def resampled(subject: NDArray[np.int32], *, seed: int, replicates: int) -> Iterator[NDArray[np.float64]]:
+    """Yield weights of rows, shape (k, n), until `replicates` of them are made: how often a row's subject was drawn.
+
+    Subjects are drawn with replacement, as many as there are; equal arguments give equal draws, so that two models can be compared
+    on the same ones.
+
+    Source: Field and Welsh, Bootstrapping clustered data (2007).
+    """
+    _, cluster = np.unique(subject, return_inverse=True)
+    clusters = int(cluster.max()) + 1
+    generator = np.random.default_rng(seed)
+    step = max(1, BLOCK // len(subject))
+    for at in range(0, replicates, step):
+        size = min(step, replicates - at)
+        drawn = generator.integers(0, clusters, (size, clusters))
+        offset = np.arange(size)[:, None] * clusters
+        times = np.bincount((drawn + offset).ravel(), minlength=size * clusters).reshape(size, clusters)
+        yield times[:, cluster].astype(np.float64)
+
+
+def interval_of(values: NDArray[np.float64]) -> Interval:
+    """Return the middle 95 % of a bootstrap's values; those that are no number (a draw without an outcome) are left out."""
+    kept = values[np.isfinite(values)]
+    if len(kept) == 0:
+        return Interval(-math.inf, math.inf)
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def auc_draws(
+    y: NDArray[np.int8],
+    score: NDArray[np.float64],
+    subject: NDArray[np.int32],
+    *,
+    seed: int,
+    replicates: int,
+) -> NDArray[np.float64]:
+    """Return the AUC in each draw of a bootstrap over subjects, shape (replicates,); NaN in a draw with one outcome only."""
+    ranking = _Ranking(y, score)
+    return np.concatenate([ranking.auc(weights) for weights in resampled(subject, seed=seed, replicates=replicates)])
 
 
 def auc_of(y: NDArray[np.int8], score: NDArray[np.float64]) -> float:
@@ -178,8 +244,7 @@ def evaluate(
     ------
     LearningError (CT-LEARN-030) if an outcome is missing or a probability is not one.
 
-    Source: `peers.md` section 4; BCBS Working Paper 14 (2005); Cox (1958) for slope and intercept;
-    Field and Welsh (2007) for the bootstrap over clusters.
+    Source: `peers.md` section 4; BCBS Working Paper 14 (2005); Cox (1958) for slope and intercept.
     """
     n, positives = len(y), int(y.sum())
     if not 0 < positives < n or not ((probability >= 0) & (probability <= 1)).all():
@@ -199,26 +264,31 @@ def evaluate(
     log_odds = np.log(inside) - np.log1p(-inside)
     intercept, slope = logistic_line(log_odds, y.astype(np.float64))
     intervals = _bootstrap(y, probability, subject, ranking, seed=seed, replicates=replicates)
+    group = equal_groups(probability)
     return Evaluation(
         rows=n,
         subjects=len(np.unique(subject)),
         positives=positives,
         rate=rate,
         auc=auc,
-        auc_interval=intervals[0],
+        auc_interval=intervals["auc"],
         gini=2 * auc - 1,
         ks=float(np.max(np.abs(tp / tp[-1] - fp / fp[-1]))),
         pr_auc=float(np.sum(positive * tp / (tp + fp)) / positives),
         brier=brier,
         brier_ratio=brier / (rate * (1 - rate)),
+        brier_ratio_interval=intervals["brier_ratio"],
+        brier_parts=_brier_parts(y, probability, group),
         log_loss=float(-np.mean(np.where(y == 1, np.log(inside), np.log1p(-inside)))),
         predicted_to_observed=float(probability.mean() / rate),
-        predicted_to_observed_interval=intervals[1],
+        predicted_to_observed_interval=intervals["predicted_to_observed"],
         calibration_slope=slope,
         calibration_intercept=intercept,
         replicates=replicates,
-        capture=tuple(Capture(share, _captured(tp, tp + fp, share)) for share in CAPTURE_SHARES),
-        calibration=_calibration_table(y, probability),
+        capture=tuple(
+            Capture(share, _captured(tp, tp + fp, share), intervals[f"capture_{share}"]) for share in CAPTURE_SHARES
+        ),
+        calibration=_calibration_table(y, probability, group),
         years=_by_year(y, probability, as_of_day),
         curves=_curves(y, probability, tp, fp),
     )
@@ -226,6 +296,8 @@ def evaluate(
 
 def _captured(tp: NDArray[np.float64], taken: NDArray[np.float64], share: float) -> float:
     """Return the share of positives in the top rows; a tie at the border counts in proportion."""
+    if tp[-1] == 0:
+        return math.nan
     return float(np.interp(share * taken[-1], np.concatenate(([0.0], taken)), np.concatenate(([0.0], tp))) / tp[-1])
 
 
@@ -237,35 +309,43 @@ def _bootstrap(
     *,
     seed: int,
     replicates: int,
-) -> tuple[Interval, Interval]:
-    _, cluster = np.unique(subject, return_inverse=True)
-    clusters = int(cluster.max()) + 1
-    generator = np.random.default_rng(seed)
-    aucs, ratios = [], []
-    step = max(1, BLOCK // len(y))
-    for at in range(0, replicates, step):
-        size = min(step, replicates - at)
-        drawn = generator.integers(0, clusters, (size, clusters))
-        offset = np.arange(size)[:, None] * clusters
-        times = np.bincount((drawn + offset).ravel(), minlength=size * clusters).reshape(size, clusters)
-        weights = times[:, cluster].astype(np.float64)
-        aucs.append(ranking.auc(weights))
+) -> dict[str, Interval]:
+    outcome = y.astype(np.float64)
+    error = (probability - y) ** 2
+    drawn: dict[str, list[NDArray[np.float64]]] = {}
+
+    def keep(name: str, values: NDArray[np.float64]) -> None:
+        drawn.setdefault(name, []).append(values)
+
+    for weights in resampled(subject, seed=seed, replicates=replicates):
+        rate = weights @ outcome / weights.sum(axis=1)
+        keep("auc", ranking.auc(weights))
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratios.append((weights @ probability) / (weights @ y.astype(np.float64)))
-    return _interval(np.concatenate(aucs)), _interval(np.concatenate(ratios))
+            keep("predicted_to_observed", (weights @ probability) / (weights @ outcome))
+            keep("brier_ratio", (weights @ error) / weights.sum(axis=1) / (rate * (1 - rate)))
+        positive, negative = (np.cumsum(side, axis=1) for side in ranking.counts(weights))
+        for share in CAPTURE_SHARES:
+            found = [_captured(tp, taken, share) for tp, taken in zip(positive, positive + negative, strict=True)]
+            keep(f"capture_{share}", np.array(found))
+    return {name: interval_of(np.concatenate(values)) for name, values in drawn.items()}
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
-    kept = values[np.isfinite(values)]
-    if len(kept) == 0:
-        return Interval(-math.inf, math.inf)
-    low, high = np.quantile(kept, [0.025, 0.975])
-    return Interval(float(low), float(high))
+def _brier_parts(y: NDArray[np.int8], probability: NDArray[np.float64], group: NDArray[np.intp]) -> BrierParts:
+    rows, rate, n = np.bincount(group), float(y.mean()), len(y)
+    observed, predicted = np.bincount(group, y) / rows, np.bincount(group, probability) / rows
+    apart = probability - predicted[group]
+    return BrierParts(
+        reliability=float(np.sum(rows * (predicted - observed) ** 2) / n),
+        resolution=float(np.sum(rows * (observed - rate) ** 2) / n),
+        uncertainty=rate * (1 - rate),
+        within_variance=float(np.mean(apart**2)),
+        within_covariance=float(2 * np.mean((y - observed[group]) * apart)),
+    )
 
 
-def _calibration_table(y: NDArray[np.int8], probability: NDArray[np.float64]) -> tuple[Bin, ...]:
-    """Return up to ten bins of about equal size by rising probability; equal probabilities share a bin."""
-    group = equal_groups(probability)
+def _calibration_table(
+    y: NDArray[np.int8], probability: NDArray[np.float64], group: NDArray[np.intp]
+) -> tuple[Bin, ...]:
     found = []
     for number in range(int(group.max()) + 1):
         inside = group == number
@@ -297,6 +377,7 @@ def _curves(
     shares = [np.histogram(probability[y == outcome], edges)[0] / np.sum(y == outcome) for outcome in (0, 1)]
     taken = (tp0 + fp0) / (tp[-1] + fp[-1])
     false_positive, true_positive = fp0 / fp[-1], tp0 / tp[-1]
+    precision = tp / (tp + fp)
     return Curves(
         false_positive=_numbers(false_positive),
         true_positive=_numbers(true_positive),
@@ -305,6 +386,7 @@ def _curves(
         edges=_numbers(edges),
         density_negative=_numbers(shares[0]),
         density_positive=_numbers(shares[1]),
+        precision=_numbers(np.concatenate((precision[:1], precision))[keep]),
     )
 
 
