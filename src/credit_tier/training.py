@@ -202,7 +202,16 @@ def require_no_leak(seen: Observations, lake: Lake) -> None:
         )
 
 
-def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: int, threads: int) -> Training:
+def train(
+    model: str,
+    lake: Lake,
+    content: Content,
+    *,
+    store: Path | str,
+    seed: int,
+    threads: int,
+    key: Path | str | None = None,
+) -> Training:
     """Train, calibrate, test and record a model.
 
     Same lake, content, seed and threads give the same bundle, byte for byte.
@@ -212,6 +221,7 @@ def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: 
     ----------
     model : folder name under `models/`.
     store : folder of the MLflow store; made if absent.
+    key : private key file that signs the bundle; see :func:`credit_tier.learning.signing.key_for_store`.
 
     Raises
     ------
@@ -219,7 +229,7 @@ def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: 
         model breaks a promise (monotone, confined, calibrated the right way round).
     """
     from credit_tier.learning import bundle as bundles
-    from credit_tier.learning import tracking
+    from credit_tier.learning import signing, tracking
     from credit_tier.learning.calibrate import Calibration, calibrate
     from credit_tier.learning.evaluate import evaluate
     from credit_tier.learning.figures import draw
@@ -230,6 +240,7 @@ def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: 
 
     seen = observe(model, lake, content)
     require_no_leak(seen, lake)
+    signer = signing.key_for_store(store, key)
     spec = seen.spec
     parts = split(seen.frame, spec.split, spec.label)
     fitted = fit(parts, spec, seed=seed, threads=threads)
@@ -242,17 +253,19 @@ def train(model: str, lake: Lake, content: Content, *, store: Path | str, seed: 
         test.y, scorer.score(test.x, threads=threads).probability, test.subject, test.as_of_day, seed=seed
     )
     yardsticks = _yardsticks(seen, parts, seed=seed)
-    key = digest_of([seen.frame.digest, spec.model_dump_json(), lake.digest, content.digest(), seed, threads])
+    failed = failed_gates(spec.gates, evaluation, yardsticks)
+    inputs = digest_of([seen.frame.digest, spec.model_dump_json(), lake.digest, content.digest(), seed, threads])
     written = bundles.write(
-        Path(store) / "bundles" / f"{model}-{key[:16]}",
+        Path(store) / "bundles" / f"{model}-{inputs[:16]}",
         spec=spec,
         fitted=fitted,
         calibration=calibration,
         parts=parts,
         evaluation=evaluation,
+        failed_gates=[fault.what for fault in failed],
         provenance=bundles.Provenance(seen.catalogue_digest, lake.digest, content.digest()),
+        key=signer,
     )
-    failed = failed_gates(spec.gates, evaluation, yardsticks)
     digests = {"lake": lake.digest, "catalogue": seen.catalogue_digest, "content": content.digest()}
     run = tracking.log_training(
         store,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from credit_tier.learning import bundle as bundles
+from credit_tier.learning import signing
+from credit_tier.learning.bundle import Bundle
 from credit_tier.learning.calibrate import calibrate
+from credit_tier.learning.evaluate import evaluate
 from credit_tier.learning.fit import fit
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts, TrainingFrame, split
@@ -73,6 +78,35 @@ def make_scorer(parts: Parts, spec: ModelSpec, *, seed: int = 1) -> Scorer:
     return Scorer.of(fitted, calibrate(plain.raw_score(later.x), later.y, spec.calibration), spec.points)
 
 
+def make_bundle(
+    folder: Path,
+    parts: Parts,
+    spec: ModelSpec,
+    key: signing.SigningKey,
+    *,
+    seed: int = 1,
+    failed_gates: Sequence[str] = (),
+) -> Bundle:
+    """Train as :mod:`credit_tier.training` does, without a lake, and write the bundle."""
+    fitted = fit(parts, spec, seed=seed, threads=1)
+    plain = Scorer.of(fitted, calibrate(np.zeros(0), np.zeros(0, np.int8), "none"), spec.points)
+    calibration = calibrate(plain.raw_score(parts.calibrate.frame.x), parts.calibrate.frame.y, spec.calibration)
+    test = parts.test.frame
+    probability = Scorer.of(fitted, calibration, spec.points).score(test.x).probability
+    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, replicates=50)
+    return bundles.write(
+        folder,
+        spec=spec,
+        fitted=fitted,
+        calibration=calibration,
+        parts=parts,
+        evaluation=evaluation,
+        failed_gates=failed_gates,
+        provenance=bundles.Provenance("a" * 64, "b" * 64, "c" * 64),
+        key=key,
+    )
+
+
 @pytest.fixture(scope="session")
 def frame() -> TrainingFrame:
     return make_frame()
@@ -106,3 +140,19 @@ def new_spec() -> Callable[..., ModelSpec]:
 @pytest.fixture(scope="session")
 def new_scorer() -> Callable[..., Scorer]:
     return make_scorer
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> signing.SigningKey:
+    return signing.SigningKey.read(signing.new_key(tmp_path_factory.mktemp("keys"), "office")[0])
+
+
+@pytest.fixture(scope="session")
+def new_bundle() -> Callable[..., Bundle]:
+    return make_bundle
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, parts: Parts, spec: ModelSpec, key: signing.SigningKey) -> Bundle:
+    """One signed bundle; tests change copies of its folder only."""
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "one", parts, spec, key)

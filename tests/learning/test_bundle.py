@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,36 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credit_tier.canonical import sha256_hex
 from credit_tier.errors import LearningError
-from credit_tier.learning import bundle as room
-from credit_tier.learning.bundle import CAPS, Bundle, Provenance
-from credit_tier.learning.calibrate import calibrate
-from credit_tier.learning.evaluate import evaluate
-from credit_tier.learning.fit import fit
+from credit_tier.learning import golden
+from credit_tier.learning.bundle import Bundle
+from credit_tier.learning.bundle_files import CAPS, SIGNATURE
 from credit_tier.learning.forest import Forest
 from credit_tier.learning.scorecard import Scorer
+from credit_tier.learning.signing import SigningKey, TrustedKeys, new_key
 from credit_tier.learning.splits import Parts
 from credit_tier.specs.model import ModelSpec, Trees
 
-ORIGIN = Provenance("a" * 64, "b" * 64, "c" * 64)
-
-
-def make(folder: Path, parts: Parts, spec: ModelSpec, *, seed: int = 1) -> Bundle:
-    fitted = fit(parts, spec, seed=seed, threads=1)
-    plain = Scorer.of(fitted, calibrate(np.zeros(0), np.zeros(0, np.int8), "none"), spec.points)
-    calibration = calibrate(plain.raw_score(parts.calibrate.frame.x), parts.calibrate.frame.y, spec.calibration)
-    test = parts.test.frame
-    probability = Scorer.of(fitted, calibration, spec.points).score(test.x).probability
-    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, replicates=20)
-    return room.write(
-        folder, spec=spec, fitted=fitted, calibration=calibration, parts=parts, evaluation=evaluation, provenance=ORIGIN
-    )
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, parts: Parts, spec: ModelSpec) -> Bundle:
-    return make(tmp_path_factory.mktemp("bundles") / "one", parts, spec)
+New = Callable[..., Bundle]
 
 
 def copy(made: Bundle, folder: Path) -> Path:
@@ -53,27 +33,31 @@ def copy(made: Bundle, folder: Path) -> Path:
     return folder
 
 
-def resealed(folder: Path, **changed: bytes) -> Path:
-    """Replace files and repair every digest, as somebody without the signing key could."""
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    for key, data in changed.items():
-        name = key.replace("__", ".")
-        (folder / name).write_bytes(data)
-        manifest["files"][name] = {"bytes": len(data), "sha256": sha256_hex(data)}
-    rest = {key: value for key, value in manifest.items() if key != "digest"}
-    text = lambda value: (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()  # noqa: E731
-    (folder / "manifest.json").write_bytes(text(rest | {"digest": sha256_hex(text(rest))}))
-    return folder
-
-
-def test_equal_inputs_give_equal_bytes(made: Bundle, parts: Parts, spec: ModelSpec, tmp_path: Path) -> None:
-    """Same frame, declaration and seed: six equal files in another folder; another seed changes the identity."""
-    again = make(tmp_path / "elsewhere" / "two", parts, spec)
+def test_equal_inputs_give_equal_bytes(
+    made: Bundle, parts: Parts, spec: ModelSpec, key: SigningKey, new_bundle: New, tmp_path: Path
+) -> None:
+    """Same frame, declaration, seed and key: seven equal files in another folder; another seed changes the identity."""
+    again = new_bundle(tmp_path / "elsewhere" / "two", parts, spec, key)
     for name in CAPS:
         assert (again.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
     assert {path.name for path in made.folder.iterdir()} == set(CAPS)
     drawn = spec.model_copy(update={"trees": Trees(rounds=10, row_fraction=0.5)})
-    assert make(tmp_path / "three", parts, drawn, seed=1).digest != make(tmp_path / "four", parts, drawn, seed=2).digest
+    three, four = (new_bundle(tmp_path / str(seed), parts, drawn, key, seed=seed) for seed in (1, 2))
+    assert three.digest != four.digest
+
+
+def test_a_signature_is_no_part_of_the_identity(
+    made: Bundle, parts: Parts, spec: ModelSpec, key: SigningKey, new_bundle: New, tmp_path: Path
+) -> None:
+    """Another key signs the same bundle: same digest; writing it again with the first key brings the first signature back."""
+    folder = tmp_path / "bundle"
+    other = SigningKey.read(new_key(tmp_path / "keys", "other")[0])
+    signed = new_bundle(folder, parts, spec, other)
+    assert signed.digest == made.digest
+    assert signed.signer.trusted_as == "other"
+    assert (folder / SIGNATURE).read_bytes() != (made.folder / SIGNATURE).read_bytes()
+    new_bundle(folder, parts, spec, key)
+    assert (folder / SIGNATURE).read_bytes() == (made.folder / SIGNATURE).read_bytes()
 
 
 def test_a_bundle_scores_as_the_model_in_memory(made: Bundle, scorer: Scorer, parts: Parts) -> None:
@@ -119,48 +103,43 @@ def test_a_missing_or_huge_file_is_refused(made: Bundle, tmp_path: Path, monkeyp
         Bundle.open(made.folder)
 
 
-def test_a_changed_model_with_repaired_digests_fails_its_golden_rows(made: Bundle, tmp_path: Path) -> None:
-    """A well-formed model with other leaf values does not give the golden rows their scores."""
-    forest = Forest.read((made.folder / "model.txt").read_text())
-    trees = tuple(replace(tree, value=tree.value + 0.001) for tree in forest.trees)
-    folder = resealed(copy(made, tmp_path / "copy"), model__txt=replace(forest, trees=trees).render().encode())
-    with pytest.raises(LearningError) as caught:
-        Bundle.open(folder)
-    assert caught.value.code in {"CT-LEARN-042", "CT-LEARN-044"}
-    calm = resealed(copy(made, tmp_path / "calm"))
-    assert Bundle.open(calm).digest == made.digest
+def test_the_signer_is_told_and_checked(made: Bundle, key: SigningKey, tmp_path: Path) -> None:
+    """Without trusted keys a bundle says that nobody checked its signer; with them it names the key, or refuses."""
+    plain = Bundle.open(made.folder)
+    assert plain.signer.trusted_as is None
+    assert "NOT checked" in str(plain.signer)
+    known = Bundle.open(made.folder, trusted=TrustedKeys({key.public: "office"}))
+    assert known.signer.trusted_as == "office"
+    assert known.signer.fingerprint == plain.signer.fingerprint
+    stranger = TrustedKeys.read(new_key(tmp_path, "stranger")[1])
+    with pytest.raises(LearningError, match=r"CT-LEARN-046 manifest\.sig: .*not trusted"):
+        Bundle.open(made.folder, trusted=stranger)
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("program", "told"),
     [
-        ("calibration.json", '"slope": ', '"slope": -', "CT-LEARN-042"),
-        ("scorecard.json", '"double_odds": 50.0', '"double_odds": 40.0', "CT-LEARN-042"),
-        ("reasons.json", "指标0", "指标9", "CT-LEARN-042"),
-        ("golden_rows.json", '"probability": [', '"probability": [1,', "CT-LEARN-042"),
-        ("model.txt", "num_cat=0", "num_cat=1", "CT-LEARN-043"),
-        ("model.txt", "\nsplit_feature=", "\nsplit_feature=9", "CT-LEARN-043"),
-        ("model.txt", "\nleft_child=", "\nleft_child=7", "CT-LEARN-043"),
-        ("model.txt", "\nthreshold=", "\nthreshold=nan ", "CT-LEARN-043"),
-        ("model.txt", "\nleaf_value=", "\nleaf_value=inf", "CT-LEARN-043"),
-        ("model.txt", "\ndecision_type=", "\ndecision_type=1", "CT-LEARN-043"),
-        ("model.txt", "\nleaf_count=", "\nleaf_count=1", "CT-LEARN-043"),
-        ("model.txt", "num_class=1", "num_class=2", "CT-LEARN-043"),
-        ("model.txt", "end of trees\n", "end of trees\nparameters:\n", "CT-LEARN-043"),
-        ("model.txt", "is_linear=0", "is_linear=1", "CT-LEARN-043"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended by signal 11"),
+        ("import os; os.abort()", "ended by signal 6"),
+        ("while True: pass", "is not done after"),
+        ("import credit_tier.learning.golden as g; g._limit(); bytearray(g.MEMORY)", "ended with status 1"),
+        ("import os; os._exit(0 if set(os.environ) >= {'SECRET'} else 77)", "ended with status 77"),
     ],
 )
-def test_unsound_content_is_refused_even_with_repaired_digests(
-    change: tuple[str, str, str, str], made: Bundle, tmp_path: Path
+def test_whatever_happens_in_the_child_is_an_error_of_ours(
+    program: str, told: str, made: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Structure is checked before LightGBM sees a byte, whatever the digests say."""
-    name, old, new, code = change
-    text = (made.folder / name).read_text("utf-8")
-    assert old in text
-    folder = resealed(copy(made, tmp_path / "copy"), **{name.replace(".", "__"): text.replace(old, new, 1).encode()})
-    with pytest.raises(LearningError) as caught:
-        Bundle.open(folder)
-    assert caught.value.code == code
+    """A crash, an abort, a hang, too much memory, a look for secrets: the parent lives and says so."""
+    run = subprocess.run
+
+    def other_child(command: list[str], **given: object) -> object:
+        return run([*command[:3], "-c", program], **given)  # type: ignore[call-overload]
+
+    monkeypatch.setenv("SECRET", "1")
+    monkeypatch.setattr(subprocess, "run", other_child)
+    monkeypatch.setattr(golden, "SECONDS", 3)
+    with pytest.raises(LearningError, match=rf"CT-LEARN-048 model\.txt: .*{told}"):
+        Bundle.open(made.folder)
 
 
 @settings(max_examples=200, deadline=None)
@@ -220,23 +199,18 @@ def test_nothing_private_is_inside(made: Bundle, parts: Parts) -> None:
         assert str(Path.cwd()) not in text
         assert "num_threads" not in text
         assert "/tmp" not in text  # noqa: S108
-    golden = np.array(
-        [
-            [np.nan if v is None else v for v in row]
-            for row in json.loads((made.folder / "golden_rows.json").read_bytes())["x"]
-        ],
-        np.float32,
-    )
-    rows = {row.tobytes() for row in np.vstack([part.frame.x for part in parts])}
-    assert not any(row.tobytes() in rows for row in golden)
+    rows_of = json.loads((made.folder / "golden_rows.json").read_bytes())["x"]
+    rows = np.array([[np.nan if v is None else v for v in row] for row in rows_of], np.float32)
+    seen = {row.tobytes() for row in np.vstack([part.frame.x for part in parts])}
+    assert not any(row.tobytes() in seen for row in rows)
     assert (made.folder / "model.txt").read_text().count("none") == 6
 
 
 def test_golden_rows_visit_both_sides_of_splits(made: Bundle) -> None:
     """Golden rows differ in score and hold missing values, so that a wrong branch shows."""
-    golden = json.loads((made.folder / "golden_rows.json").read_bytes())
-    assert len(set(golden["raw_score"])) > 40
-    assert any(v is None for row in golden["x"] for v in row)
+    found = json.loads((made.folder / "golden_rows.json").read_bytes())
+    assert len(set(found["raw_score"])) > 40
+    assert any(v is None for row in found["x"] for v in row)
 
 
 def test_the_manifest_says_what_it_is(made: Bundle, parts: Parts, spec: ModelSpec) -> None:
@@ -248,22 +222,29 @@ def test_the_manifest_says_what_it_is(made: Bundle, parts: Parts, spec: ModelSpe
     assert [f["direction"] for f in m["features"]] == [1, -1, 1, 0, 0, 1]
     assert m["features"][3]["stands_for_missing"] is None
     assert m["declaration"]["label"]["window_days"] == 30
+    assert m["failed_gates"] == []
 
 
 def test_a_folder_with_something_else_is_left_alone(
-    made: Bundle, parts: Parts, spec: ModelSpec, tmp_path: Path, new_spec: Callable[..., ModelSpec]
+    made: Bundle,
+    parts: Parts,
+    spec: ModelSpec,
+    key: SigningKey,
+    new_bundle: New,
+    new_spec: Callable[..., ModelSpec],
+    tmp_path: Path,
 ) -> None:
     """Writing the same bundle twice opens it; writing another over it is an error and changes no byte."""
     folder = copy(made, tmp_path / "copy")
-    assert make(folder, parts, spec).digest == made.digest
+    assert new_bundle(folder, parts, spec, key).digest == made.digest
     with pytest.raises(LearningError, match="CT-LEARN-045"):
-        make(folder, parts, new_spec(trees=Trees(rounds=3)))
+        new_bundle(folder, parts, new_spec(trees=Trees(rounds=3)), key)
     assert Bundle.open(folder).digest == made.digest
     assert [p.name for p in tmp_path.iterdir()] == ["copy"]
 
 
 def test_opening_is_silent(made: Bundle, capfd: pytest.CaptureFixture[str], parts: Parts) -> None:
-    """LightGBM writes nothing to the terminal when a bundle is opened and used."""
+    """Nothing is written to the terminal when a bundle is opened and used."""
     Bundle.open(made.folder).score(parts.test.frame.x)
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""

@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 
 from credit_tier.errors import LearningError, MachineError
-from credit_tier.learning import bundle as room
-from credit_tier.learning.bundle import CAPS, Bundle, Provenance
+from credit_tier.learning.bundle import Bundle
+from credit_tier.learning.bundle_files import CAPS
 from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.figures import draw
-from credit_tier.learning.fit import Fitted
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts
 from credit_tier.learning.tracking import Alias, RunInfo, datasets_of, log_training, resolve, set_alias
 from credit_tier.learning.yardstick import Yardstick, single_feature
-from credit_tier.specs.model import ModelSpec
 
 SOURCE = {"lake": "b" * 64, "catalogue": "a" * 64, "content": "c" * 64}
 
@@ -34,22 +32,6 @@ def evaluation(scorer: Scorer, parts: Parts) -> Evaluation:
 @pytest.fixture(scope="module")
 def stick(parts: Parts) -> Yardstick:
     return single_feature(parts, "f0", replicates=20)
-
-
-@pytest.fixture(scope="module")
-def made(
-    tmp_path_factory: pytest.TempPathFactory, parts: Parts, spec: ModelSpec, scorer: Scorer, evaluation: Evaluation
-) -> Bundle:
-    fitted = Fitted(scorer.forest, scorer.features, scorer.dimensions, scorer.spans, scorer.fills, 1, "4")
-    return room.write(
-        tmp_path_factory.mktemp("made") / "bundle",
-        spec=spec,
-        fitted=fitted,
-        calibration=scorer.calibration,
-        parts=parts,
-        evaluation=evaluation,
-        provenance=Provenance("a" * 64, "b" * 64, "c" * 64),
-    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from credit_tier.errors import LearningError, MachineError
-from credit_tier.learning.bundle import CAPS, Bundle
+from credit_tier.learning.bundle import Bundle
+from credit_tier.learning.bundle_files import CAPS
 from credit_tier.learning.evaluate import Evaluation
 from credit_tier.learning.splits import Parts
 
