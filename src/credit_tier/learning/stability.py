@@ -1,0 +1,217 @@
+"""Is the population still the one the model learned from, and do its predictions hold over time?
+
+The population stability index (PSI; of a feature: CSI) grows with noise as well as with change. Its verdict therefore depends on the
+size of the samples: a change is told only where chance does not explain it, and called large only where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_tier.learning.evaluate import Interval, auc_draws, auc_of, interval_of
+from credit_tier.learning.grade_tests import jeffreys_interval, jeffreys_p
+from credit_tier.temporal import date_of
+
+BINS = 10
+MODERATE, LARGE = 0.1, 0.25
+"""The customary marks of the index (Siddiqi, Credit Risk Scorecards, 2006); here a change must be beyond chance as well."""
+
+LEVEL = 0.001
+"""Chance of telling a change where there is none, for one feature: a model with 50 gives a false alarm in one of 20 looks."""
+
+Verdict = Literal["none", "small", "moderate", "large"]
+Unit = Literal["month", "quarter", "year"]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How the distribution of one number changed.
+
+    Attributes
+    ----------
+    bins : bins in which either sample has a row; degrees of freedom are one less.
+    psi : the index. expected : its mean if nothing changed. limit : what it exceeds by chance once in a thousand times.
+    missing_before, missing_now : shares of rows without a value.
+    verdict : `none` up to the limit; above it `small`, `moderate` from 0.1, `large` from 0.25.
+    """
+
+    name: str
+    title_zh: str
+    bins: int
+    psi: float
+    expected: float
+    limit: float
+    missing_before: float
+    missing_now: float
+    verdict: Verdict
+
+
+def edges_of(reference: NDArray[np.float64], *, most: int = BINS) -> NDArray[np.float64]:
+    """Return the upper edges of all bins but the last, at the reference's quantiles; frozen, to be used for every later sample.
+
+    Bins are (previous edge, edge]. Where the reference has one value only, what lies below and above it gets a bin of its own.
+
+    >>> edges_of(np.array([1.0, 2.0, 3.0, 4.0]), most=2).tolist()
+    [2.0]
+    """
+    known = reference[~np.isnan(reference)]
+    if len(known) == 0:
+        return np.empty(0)
+    edges = np.unique(np.quantile(known, np.arange(1, most) / most, method="inverted_cdf"))
+    if known.min() == known.max():
+        return np.array([np.nextafter(known[0], -np.inf), known[0]])
+    return np.asarray(edges[edges < known.max()])
+
+
+def counts_of(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return rows by bin, the last one for missing values; shape (edges + 2,)."""
+    missing = np.isnan(values)
+    bins = np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="left"))
+    return np.bincount(bins, minlength=len(edges) + 2)
+
+
+def shift(
+    name: tuple[str, str],
+    before: NDArray[np.int64],
+    now: NDArray[np.int64],
+    *,
+    subjects: tuple[int, int],
+) -> Shift:
+    """Compare two samples by their counts in the same bins.
+
+    Parameters
+    ----------
+    name : id and Chinese title.
+    before, now : rows by bin, the last one for missing values. Half a row is added to every bin that either sample has, so that an
+        empty one does not make the index infinite.
+    subjects : enterprises in each sample. Rows of one enterprise repeat each other, so these, not the rows, are the sizes by which
+        chance is judged.
+
+    Source: Yurdakul, Statistical properties of population stability index (2018): without a change the index divided by
+    (1/n + 1/m) is nearly chi-square with (bins - 1) degrees of freedom.
+    """
+    from scipy.stats import chi2
+
+    used = (before + now) > 0
+    bins = int(used.sum())
+    a, b = (counts[used] + 0.5 for counts in (before, now))
+    a, b = a / a.sum(), b / b.sum()
+    psi = float(np.sum((b - a) * np.log(b / a)))
+    noise = 1 / subjects[0] + 1 / subjects[1]
+    limit = float(chi2.isf(LEVEL, bins - 1)) * noise if bins > 1 else 0.0
+    verdict: Verdict = "none"
+    if psi > limit:
+        verdict = "large" if psi >= LARGE else "moderate" if psi >= MODERATE else "small"
+    return Shift(
+        *name,
+        bins,
+        psi,
+        (bins - 1) * noise,
+        limit,
+        float(before[-1] / before.sum()),
+        float(now[-1] / now.sum()),
+        verdict,
+    )
+
+
+def shift_of(
+    name: tuple[str, str],
+    before: NDArray[np.float64],
+    now: NDArray[np.float64],
+    *,
+    subjects: tuple[int, int],
+) -> Shift:
+    """Compare two samples of one number, NaN where missing, in bins of the first."""
+    edges = edges_of(before)
+    return shift(name, counts_of(before, edges), counts_of(now, edges), subjects=subjects)
+
+
+@dataclass(frozen=True)
+class Period:
+    """Figures of the rows of one calendar month, quarter or year.
+
+    Attributes
+    ----------
+    low, high : interval of the observed share (Jeffreys, 95 %). p : two-sided Jeffreys test of the mean prediction.
+    auc, auc_interval : None where fewer than :data:`FEWEST` rows have either outcome.
+    """
+
+    name: str
+    rows: int
+    positives: int
+    predicted: float
+    observed: float
+    low: float
+    high: float
+    p: float
+    auc: float | None
+    auc_interval: Interval | None
+
+
+FEWEST = 10
+"""Rows of either outcome below which no AUC is told."""
+
+
+def auc_told(
+    y: NDArray[np.int8],
+    score: NDArray[np.float64],
+    subject: NDArray[np.int32],
+    *,
+    seed: int,
+    replicates: int,
+) -> tuple[float | None, Interval | None]:
+    """Return AUC and interval, or None twice where an outcome is too rare to judge by."""
+    hits = int(y.sum())
+    if min(hits, len(y) - hits) < FEWEST:
+        return None, None
+    return auc_of(y, score), interval_of(auc_draws(y, score, subject, seed=seed, replicates=replicates))
+
+
+def unit_of(as_of_day: NDArray[np.int32]) -> Unit:
+    """Return the calendar unit that divides these days into some 4 to 16 periods."""
+    days = int(as_of_day.max() - as_of_day.min())
+    return "month" if days < 300 else "quarter" if days < 1300 else "year"
+
+
+def periods(
+    y: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    subject: NDArray[np.int32],
+    as_of_day: NDArray[np.int32],
+    *,
+    seed: int,
+    replicates: int = 200,
+) -> tuple[Period, ...]:
+    """Return the figures of each month, quarter or year that has a row, in order of time; all arrays of shape (n,)."""
+    unit = unit_of(as_of_day)
+    days, at = np.unique(as_of_day, return_inverse=True)
+    names = np.array([_period_name(int(day), unit) for day in days])[at]
+    found = []
+    for name in np.unique(names):
+        rows = names == name
+        outcome, p = y[rows], probability[rows]
+        hits, n = int(outcome.sum()), len(outcome)
+        found.append(
+            Period(
+                str(name),
+                n,
+                hits,
+                float(p.mean()),
+                hits / n,
+                *jeffreys_interval(hits, n),
+                float(jeffreys_p(hits, n, p.mean(), side="both")),
+                *auc_told(outcome, p, subject[rows], seed=seed, replicates=replicates),
+            )
+        )
+    return tuple(found)
+
+
+def _period_name(day: int, unit: Unit) -> str:
+    on = date_of(day)
+    if unit == "year":
+        return f"{on.year}"
+    return f"{on.year}-{on.month:02d}" if unit == "month" else f"{on.year}-Q{(on.month + 2) // 3}"
