@@ -213,3 +213,15 @@ def test_gates_say_which_one_failed(parts: Parts, evaluation: Evaluation) -> Non
     faults = failed_gates(Gates(min_auc=0.999, max_brier_ratio=0.01), evaluation, [better])
     assert [f.code for f in faults] == ["CT-LEARN-036"] * 3
     assert failed_gates(Gates(not_below_yardstick=False), evaluation, [better]) == ()
+
+
+def test_the_calibration_gate_fails_only_if_the_whole_interval_lies_outside(evaluation: Evaluation) -> None:
+    """A ratio outside whose interval reaches in is not held against the model; one wholly outside is."""
+    interval = evaluation.predicted_to_observed_interval
+    reaching = Gates(predicted_to_observed=(interval.high - 1e-6, 9.0), not_below_yardstick=False)
+    assert failed_gates(reaching, evaluation) == ()
+    for bounds in ((interval.high + 1e-6, 9.0), (0.01, interval.low - 1e-6)):
+        (fault,) = failed_gates(Gates(predicted_to_observed=bounds), evaluation)
+        assert "预测/实际" in fault.what
+    with pytest.raises(ValueError, match="the lower first"):
+        Gates(predicted_to_observed=(1.2, 0.8))

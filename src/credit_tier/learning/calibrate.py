@@ -217,15 +217,20 @@ def choose(
     if "platt" not in losses:
         return Choice("platt", (), *sizes)
     trials = tuple(
-        Trial(method, float(loss.mean()), *_difference(losses["platt"] - loss, subject[after]))
+        Trial(method, float(loss.mean()), *difference(losses["platt"] - loss, subject[after]))
         for method, loss in losses.items()
     )
     best = min(trials, key=lambda trial: trial.log_loss)
     return Choice(best.method if best.gain > best.error else "platt", trials, *sizes)
 
 
-def _difference(values: NDArray[np.float64], subject: NDArray[np.int32]) -> tuple[float, float]:
-    """Return the mean of values and its standard error over subjects."""
+def difference(values: NDArray[np.float64], subject: NDArray[np.int32]) -> tuple[float, float]:
+    """Return the mean of a value of each row and its standard error over subjects.
+
+    >>> mean, error = difference(np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1], np.int32))
+    >>> mean, round(error, 4)
+    (2.0, 0.7071)
+    """
     mean = float(values.mean())
     sums = np.bincount(np.unique(subject, return_inverse=True)[1], values - mean)
     return mean, float(np.sqrt(np.sum(sums**2)) / len(values))

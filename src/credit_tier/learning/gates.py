@@ -22,6 +22,14 @@ def failed_gates(gates: Gates, evaluation: Evaluation, yardsticks: Sequence[Yard
         told.append(
             f"Brier 比 {evaluation.brier_ratio:.4f} 高于门槛 · the Brier ratio is above {gates.max_brier_ratio:g}."
         )
+    if gates.predicted_to_observed is not None:
+        low, high = gates.predicted_to_observed
+        interval = evaluation.predicted_to_observed_interval
+        if interval.high < low or interval.low > high:
+            told.append(
+                f"预测/实际 {evaluation.predicted_to_observed:.3f} 超出范围 · predicted/observed, interval {interval.low:.3f} to "
+                f"{interval.high:.3f}, lies outside {low:g} to {high:g}."
+            )
     if gates.not_below_yardstick:
         told += [
             f"AUC {evaluation.auc:.4f} 低于{stick.title_zh} · is below the yardstick {stick.name}, {stick.evaluation.auc:.4f}."

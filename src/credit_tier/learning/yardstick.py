@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,12 @@ from credit_tier.learning.splits import Parts
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A simple model's figures on the test part."""
+    """A simple model's figures on the test part, and its probabilities there for comparisons in pairs."""
 
     name: str
     title_zh: str
     evaluation: Evaluation
+    probability: NDArray[np.float64] = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return name and figures as JSON values."""
@@ -94,4 +95,4 @@ def _finished(
     intercept, slope = logistic_line(scores["calibrate"], later.y.astype(np.float64))
     probability = 1 / (1 + np.exp(-(intercept + slope * scores["test"])))
     found = evaluate(test.y, probability, test.subject, test.as_of_day, seed=seed, replicates=replicates)
-    return Yardstick(*title, found)
+    return Yardstick(*title, found, probability)

@@ -114,6 +114,36 @@ class Gates(Spec):
     max_brier_ratio: float | None = None
     """Brier score divided by that of the constant test-period rate."""
     not_below_yardstick: Flag = True
+    predicted_to_observed: tuple[float, float] | None = None
+    """Lowest and highest acceptable mean prediction divided by the observed share; failed if its whole interval lies outside."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.predicted_to_observed and not 0 < self.predicted_to_observed[0] < self.predicted_to_observed[1]:
+            raise ValueError("predicted_to_observed gives two numbers above 0, the lower first")
+        return self
+
+
+class SliceBy(Spec):
+    """What divides the rows of a report: a column of the register, as known at as_of, or an attribute of the cohort."""
+
+    column: str
+    years: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """For a date column: full years since that day at as_of, divided at these numbers."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if any(a >= b for a, b in pairwise(self.years)):
+            raise ValueError("years do not rise")
+        return self
+
+
+class Report(Spec):
+    """What the report of a training shows beside the figures."""
+
+    slices: tuple[SliceBy, ...] = ()
+    budget: float = Field(default=0.1, gt=0, lt=1)
+    """Share of rows taken as inspected where the report tells who would be selected, in vain, or missed."""
 
 
 class ModelSpec(FileSpec):
@@ -132,10 +162,12 @@ class ModelSpec(FileSpec):
     """Ids of the catalogue; None means all."""
     split: Split
     trees: Trees = Trees()
-    calibration: Literal["platt", "none"] = "platt"
-    """`platt` is affine in the log-odds, so that dimension contributions stay exact sums after calibration."""
+    calibration: Literal["platt", "beta", "isotonic", "none"] = "platt"
+    """`platt` is affine in the log-odds, of which points are made. `beta` and `isotonic` bend the way from there to the probability,
+    so that points stay exact sums."""
     points: Points = Points()
     gates: Gates = Gates()
+    report: Report = Report()
     yardstick_features: tuple[str, ...] | None = None
     """Features of the logistic yardstick; None: those of the model. May name features that the model does not use.
     A logistic regression on the model's own features is always trained as well."""
