@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
+import narwhals as nw
 import numpy as np
 import pytest
 
@@ -13,7 +15,9 @@ from credit_tier.data.lake import Lake
 from credit_tier.features import audit, own
 from credit_tier.features import build as builder
 from credit_tier.features import spine as spines
+from credit_tier.features.conditions import AS_OF
 from credit_tier.specs.feature import FeatureSpec
+from credit_tier.specs.model import EventCohort
 from credit_tier.temporal import day_number
 
 DAY = dt.date(2024, 1, 1)
@@ -25,6 +29,11 @@ OPEN = FeatureSpec.model_validate(
 )
 AREA = FeatureSpec.model_validate({**BASE, "id": "area", "aggregate": "sum", "column": "fine", "group_by": ["area"]})
 FEATURES = (COUNT, OPEN, AREA)
+RATE = {**BASE, "aggregate": "share", "numerator": [{"column": "found", "equals": "true"}]}
+PEERS = FeatureSpec.model_validate({**RATE, "id": "peers", "group_by": ["area"]})
+DRAWN = FeatureSpec.model_validate({**RATE, "id": "drawn", "group_by": ["area"], "shrink": {"weight": "5"}})
+LEANS = FeatureSpec.model_validate({**RATE, "id": "leans", "shrink": {"weight": "5", "towards": ["area"]}})
+OF_GROUPS = (COUNT, AREA, PEERS, DRAWN, LEANS)
 
 
 def city(world, *, delay: int = 3, cured: int | None = None) -> Lake:
@@ -49,11 +58,24 @@ def city(world, *, delay: int = 3, cured: int | None = None) -> Lake:
     return world.lake()
 
 
-def cut(lake: Lake, outcome: str = "checks") -> list[audit.Finding]:
-    """Run the cut test over a month's worth of as_of days."""
+def cut(lake: Lake, outcome: str = "checks", features: tuple[FeatureSpec, ...] = FEATURES) -> list[audit.Finding]:
+    """Run the cut test over a few as_of days in a row."""
     rows = spines.grid(lake, (), [DAY + dt.timedelta(days=60 + n) for n in range(5)])
-    x = builder.build(lake, FEATURES, rows).matrix()
-    return audit.cut_test(lake, FEATURES, rows, x, outcome=outcome, rows=500, dates=5)
+    x = builder.build(lake, features, rows).matrix()
+    return audit.cut_test(lake, features, rows, x, outcome=outcome, rows=500, dates=5)
+
+
+def look_ahead(monkeypatch: pytest.MonkeyPatch, feature: str, days: int) -> None:
+    """Let the engine compute one feature as if each row's as_of were some days later, whatever the engine is made of."""
+    honest = builder.build
+
+    def leaky(lake: Lake, features, spine, *given, **named):
+        seen = honest(lake, features, spine, *given, **named)
+        moved = spine.with_columns((nw.col(AS_OF) + days).cast(nw.Int32))
+        later = honest(lake, features, moved, *given, **named)
+        return replace(seen, values=np.where([[f.id == feature] for f in features], later.values, seen.values))
+
+    monkeypatch.setattr(builder, "build", leaky)
 
 
 def test_honest_features_pass(world) -> None:
@@ -75,7 +97,106 @@ def test_a_filter_that_lets_the_as_of_day_itself_in_is_named(world, monkeypatch:
     found = cut(lake)
     assert {(f.feature, f.reason) for f in found} == {("checks_all", "sees_outcome"), ("open", "sees_outcome")}
     assert {f.reason for f in cut(lake, outcome="firms")} == {"knows_later"}
-    assert all(f.is_leak and f.rests_on == 100 for f in found)
+    assert all(f.is_leak and f.rests_on == 40 for f in found)
+
+
+def test_honest_figures_of_groups_pass(world) -> None:
+    """Groups see a record from the day after it is known, so no date is too early for them."""
+    lake = city(world, cured=-1)
+    assert cut(lake, features=OF_GROUPS) == []
+    assert audit.early_knowledge(lake, OF_GROUPS) == []
+
+
+@pytest.mark.parametrize("feature", OF_GROUPS, ids=lambda f: f.id)
+def test_a_figure_of_a_group_that_knows_its_records_too_early_is_named(
+    world, monkeypatch: pytest.MonkeyPatch, feature: FeatureSpec
+) -> None:
+    """One day is enough: the total, the rate, the shrunken rate and the rate that only leans towards the group are named, each alone."""
+    lake = city(world)
+    look_ahead(monkeypatch, feature.id, 1)
+    (finding,) = cut(lake, features=OF_GROUPS)
+    assert (finding.feature, finding.reason, finding.is_leak) == (feature.id, "sees_outcome", True)
+    (finding,) = cut(lake, outcome="firms", features=OF_GROUPS)
+    assert (finding.feature, finding.reason, finding.is_leak) == (feature.id, "knows_later", True)
+
+
+@pytest.mark.parametrize("feature", [PEERS, DRAWN, LEANS], ids=lambda f: f.id)
+def test_a_rate_of_a_group_that_holds_the_row_s_own_outcome_is_named(
+    world, monkeypatch: pytest.MonkeyPatch, feature: FeatureSpec
+) -> None:
+    """One row per check, at the day of the check: its outcome is known three days later and must not stand in the rate before."""
+    lake = city(world)
+    rows = spines.events(lake, EventCohort(kind="events", source="checks"))
+    limits = {"outcome": "checks", "rows": 40, "dates": 20}
+    assert audit.cut_test(lake, OF_GROUPS, rows, builder.build(lake, OF_GROUPS, rows).matrix(), **limits) == []
+    look_ahead(monkeypatch, feature.id, 4)
+    x = builder.build(lake, OF_GROUPS, rows).matrix()
+    (finding,) = audit.cut_test(lake, OF_GROUPS, rows, x, **limits)
+    assert (finding.feature, finding.reason, finding.rests_on) == (feature.id, "sees_outcome", 37)
+
+
+def test_a_group_of_records_corrected_in_place_is_named(world) -> None:
+    """The share of a group's checks that are not cured yet rests on the day of cure as the own count does."""
+    uncured = {"numerator": [{"column": "cured_on", "is_null": "true"}], "group_by": ["area"], "id": "uncured"}
+    feature = FeatureSpec.model_validate({**RATE, **uncured})
+    (finding,) = audit.early_knowledge(city(world, cured=40), (PEERS, feature))
+    assert (finding.feature, finding.reason, finding.is_leak) == ("uncured", "known_too_early", True)
+    assert "checks.cured_on" in finding.what_en
+
+
+@pytest.mark.parametrize("is_planted", [True, False])
+def test_an_outcome_written_into_an_earlier_record_is_named(world, is_planted: bool) -> None:
+    """Without a trace in the dates: the complaint of five days before holds the result of the check. The rate of a small group tells it."""
+    rng = np.random.default_rng(3)
+    found, told = rng.random((2, 480)) < 0.15
+    world.firms = [{"firm": f"f{n:02}", "area": "x", "founded_on": DAY, "seen_on": DAY} for n in range(40)]
+    for n in range(480):
+        happened = DAY + dt.timedelta(days=30 + n // 40 * 30)
+        check = {"firm": f"f{n % 40:02}", "grade": None, "fine": None, "share": None, "cured_on": None}
+        day = happened - dt.timedelta(days=5)
+        result = found[n] if is_planted else told[n]
+        for row in (
+            {"check_no": f"a{n}", "happened_on": day, "kind": "complaint", "found": result, "seen_on": day},
+            {"check_no": f"b{n}", "happened_on": happened, "kind": "random", "found": found[n], "seen_on": happened},
+        ):
+            world.checks.append({**check, **row})
+    lake = world.lake()
+    random = {"column": "kind", "equals": "random"}
+    rows = spines.events(lake, EventCohort.model_validate({"kind": "events", "source": "checks", "where": [random]}))
+    recent = {"window": {"days": "10"}, "group_by": ["firm"], "filter": [{"column": "kind", "equals": "complaint"}]}
+    feature = FeatureSpec.model_validate({**RATE, **recent, "id": "complained"})
+    x = builder.build(lake, (feature,), rows).matrix()
+    named = [(f.feature, f.reason) for f in audit.separators(x, found.astype(np.int8), (feature,))]
+    assert named == ([("complained", "separates")] if is_planted else [])
+
+
+def test_a_leak_of_one_day_is_named_where_no_row_falls_on_a_day_of_arrival(
+    world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year after the last check nothing becomes known; own features are asked as of days on which something did."""
+    lake = city(world)
+    rows = spines.grid(lake, (), [DAY + dt.timedelta(days=600)])
+    look_ahead(monkeypatch, "open", 1)
+    x = builder.build(lake, FEATURES, rows).matrix()
+    (finding,) = audit.cut_test(lake, FEATURES, rows, x, outcome="checks", rows=400, dates=2)
+    assert (finding.feature, finding.reason, finding.rests_on) == ("open", "sees_outcome", 40)
+
+
+def test_the_days_of_the_cut_are_those_on_which_most_becomes_known(world) -> None:
+    """One of each half of the days: the one with most arrivals, the first of them if there are several."""
+    lake = city(world)
+    world.checks += [{**world.checks[0], "check_no": f"d{n}", "seen_on": DAY + dt.timedelta(days=70)} for n in range(3)]
+    lake = world.lake("again")
+    days = day_number(DAY) + np.arange(60, 80, dtype=np.int32)
+    assert (audit.busiest(lake, FEATURES, days, 2) - day_number(DAY)).tolist() == [60, 70]
+    assert (audit.busiest(lake, FEATURES, days + 400, 1) - day_number(DAY)).tolist() == [460]
+
+
+def test_nothing_is_found_where_there_are_no_records(world) -> None:
+    """A table without a row is no fault of a feature."""
+    world.firms = [{"firm": "a", "area": "x", "founded_on": DAY, "seen_on": DAY}]
+    lake = world.lake()
+    assert cut(lake, features=OF_GROUPS) == []
 
 
 def test_records_corrected_in_place_are_named(world) -> None:
@@ -104,6 +225,25 @@ def test_a_lake_that_is_cut_stands_as_it_stood(world) -> None:
     after = audit.CutLake(lake, day_number(DAY + dt.timedelta(days=400))).frame("checks").collect()
     assert len(after) == 161
     assert (after["superseded_day"] < audit.FOREVER).sum() == 1
+
+
+def test_each_subject_s_records_stand_as_they_stood_on_its_own_day(world) -> None:
+    """The same versions as a lake that is cut for everybody on that day, and nothing of anybody else."""
+    lake = city(world)
+    again = {**world.checks[0], "found": False, "seen_on": DAY + dt.timedelta(days=90)}
+    world.checks.append(again)
+    lake = world.lake("again")
+    days = {0: 80, 3: 120, 19: 30}
+    subject = np.array(list(days), np.int32)
+    day = day_number(DAY) + np.array(list(days.values()), np.int32)
+    for table in lake.tables:
+        stood = audit.CutPerSubject(lake, subject, day).frame(table).collect()
+        expected = [
+            audit.CutLake(lake, int(until)).frame(table).filter(nw.col("enterprise_no") == int(number)).collect()
+            for number, until in zip(subject, day, strict=True)
+        ]
+        assert stood.to_native().equals(nw.concat(expected).to_native())
+        assert table == "links" or len(stood) > 2
 
 
 @pytest.mark.parametrize(

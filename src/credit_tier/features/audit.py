@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from credit_tier.data import engines
 from credit_tier.data.lake import Lake
 from credit_tier.features import build
-from credit_tier.features.conditions import AS_OF
+from credit_tier.features.conditions import AS_OF, bind
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import FeatureSpec
@@ -68,9 +69,35 @@ class CutLake(Lake):
         """Return a table as it stood, in the lake's order."""
         import narwhals as nw
 
-        until = nw.when(nw.col("superseded_day") < self.day).then(nw.col("superseded_day")).otherwise(nw.lit(FOREVER))
-        kept = super().frame(table).filter(nw.col("known_day") < self.day)
-        return kept.with_columns(until.cast(nw.Int32).alias("superseded_day"))
+        return _before(super().frame(table), nw.lit(self.day))
+
+
+class CutPerSubject(Lake):
+    """The records of some subjects, each as they stood on the eve of a day of its own; nothing of anybody else.
+
+    Parameters
+    ----------
+    subject, day : int32, one day per subject.
+    """
+
+    def __init__(self, lake: Lake, subject: NDArray[np.int32], day: NDArray[np.int32]) -> None:
+        super().__init__(lake.path, lake.manifest)
+        self.days = engines.frame({"enterprise_no": subject, "_cut": day})
+
+    def frame(self, table: str) -> nw.LazyFrame[Any]:
+        """Return the subjects' records of a table, in the lake's order."""
+        import narwhals as nw
+
+        theirs = super().frame(table).join(self.days.lazy(), on="enterprise_no", how="inner")
+        stood = _before(theirs, nw.col("_cut")).drop("_cut")
+        return stood.sort("enterprise_no", "event_day", "record_id", "known_day")
+
+
+def _before(frame: nw.LazyFrame[Any], day: nw.Expr) -> nw.LazyFrame[Any]:
+    import narwhals as nw
+
+    until = nw.when(nw.col("superseded_day") < day).then(nw.col("superseded_day")).otherwise(nw.lit(FOREVER))
+    return frame.filter(nw.col("known_day") < day).with_columns(until.cast(nw.Int32).alias("superseded_day"))
 
 
 def auc(values: NDArray[np.float32], y: NDArray[np.int8]) -> float:
@@ -132,23 +159,6 @@ def separators(x: NDArray[np.float32], y: NDArray[np.int8], features: tuple[Feat
     return found
 
 
-def sample(as_of: NDArray[np.int32], *, rows: int, dates: int) -> NDArray[np.int64]:
-    """Return at most `rows` rows of the spine, evenly over at most `dates` as_of days, the middle ones of as many equal spans.
-
-    >>> sample(np.array([1, 1, 1, 2, 3], np.int32), rows=4, dates=2).tolist()
-    [0, 2, 4]
-    """
-    days = np.unique(as_of)
-    count = min(dates, len(days))
-    chosen = days[(np.arange(count) * 2 + 1) * len(days) // (2 * count)]
-    each = max(1, rows // len(chosen))
-    parts = []
-    for day in chosen:
-        (found,) = np.nonzero(as_of == day)
-        parts.append(found[np.unique(np.linspace(0, len(found) - 1, min(each, len(found))).astype(np.int64))])
-    return np.concatenate(parts)
-
-
 def cut_test(
     lake: Lake,
     features: tuple[FeatureSpec, ...],
@@ -162,33 +172,138 @@ def cut_test(
     """Return the features whose values change when the tail of the lake is cut off at as_of.
 
     The records of the outcome lie in that tail: none is known before it happened, which ingestion sees to.
+    What rests on a subject's own records is computed again for many subjects at once, each from its own records before its own as_of,
+    and besides as of days on which such a record became known: a leak of one day shows nowhere else.
+    What looks at a group or at related subjects needs a cut for every day, so it is done on few days, those on which most records
+    become known, and there also for subjects whose row is of another day.
 
     Parameters
     ----------
     spine : rows in the order of `x` (rows × features), the values that are examined.
-    outcome : table of the label. rows, dates : how much is computed again, see :func:`sample`.
+    outcome : table of the label.
+    rows : how many rows of each sort are computed again, at most. dates : on how many days those of groups and related subjects.
     """
-    import narwhals as nw
+    is_own = np.array([f.group_by is None and f.shrink is None and f.via is None for f in features], np.bool_)
+    is_of_table = is_own & np.array([f.source != "spine" for f in features], np.bool_)
+    changed, seen = np.zeros((2, len(features)), np.int64)
 
-    chosen = sample(spine[AS_OF].to_numpy(), rows=rows, dates=dates)
-    part, seen = spine[chosen.tolist()], x[chosen]
-    days = part[AS_OF].to_numpy()
-    changed = np.zeros(len(features), np.int64)
-    for day in np.unique(days):
-        cut = build.build(CutLake(lake, int(day)), features, part.filter(nw.col(AS_OF) == int(day))).matrix()
-        changed += _differs(seen[days == day], cut)
+    def count(which: NDArray[np.bool_], found: tuple[NDArray[np.int64], int]) -> None:
+        changed[which] += found[0]
+        seen[which] += found[1]
+
+    def of(which: NDArray[np.bool_]) -> tuple[FeatureSpec, ...]:
+        return tuple(feature for feature, is_meant in zip(features, which, strict=True) if is_meant)
+
+    if is_own.any():
+        count(is_own, _again_per_subject(lake, of(is_own), spine, x[:, is_own], rows=rows))
+    if is_of_table.any():
+        count(is_of_table, _again_on_arrival(lake, of(is_of_table), rows=rows))
+    if not is_own.all():
+        count(~is_own, _again_per_day(lake, of(~is_own), spine, x[:, ~is_own], rows=rows, dates=dates))
     return [
         Finding(
             feature.id,
             "sees_outcome" if feature.source == outcome else "knows_later",
-            len(chosen),
-            f"去掉截止时点当日及以后才可知的{'结果' if feature.source == outcome else ''}记录后,{len(chosen)} 行中有 {count} 行的值变了",
-            f"{count} of {len(chosen)} rows change once {'outcomes' if feature.source == outcome else 'records'}"
+            among,
+            f"去掉截止时点当日及以后才可知的{'结果' if feature.source == outcome else ''}记录后,{among} 行中有 {differing} 行的值变了",
+            f"{differing} of {among} rows change once {'outcomes' if feature.source == outcome else 'records'}"
             " that became known on or after as_of are taken out",
         )
-        for feature, count in zip(features, changed.tolist(), strict=True)
-        if count
+        for feature, differing, among in zip(features, changed.tolist(), seen.tolist(), strict=True)
+        if differing
     ]
+
+
+def _again_per_subject(
+    lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any], x: NDArray[np.float32], *, rows: int
+) -> tuple[NDArray[np.int64], int]:
+    """Return per feature in how many rows of different subjects its value changes, and how many were computed."""
+    subject, as_of = spine["enterprise_no"].to_numpy(), spine[AS_OF].to_numpy()
+    chosen = _one_each(subject, _evenly(len(spine), rows))
+    cut = CutPerSubject(lake, subject[chosen], as_of[chosen])
+    return _differs(x[chosen], build.build(cut, features, spine[chosen.tolist()]).matrix()), len(chosen)
+
+
+def _again_on_arrival(lake: Lake, features: tuple[FeatureSpec, ...], *, rows: int) -> tuple[NDArray[np.int64], int]:
+    """Return the same for subjects as of a day on which a record that the features count became known."""
+    import narwhals as nw
+
+    wanted = dict.fromkeys((f.source, f.filter) for f in features)
+    parts = []
+    for table, conditions in wanted:
+        versions = lake.frame(table).with_columns(nw.col("known_day").alias(AS_OF))
+        met = (
+            versions.filter(bind(conditions, lake.spec(table), knows_as_of=True))
+            .select("enterprise_no", AS_OF)
+            .collect()
+        )
+        parts.append(met[_evenly(len(met), max(1, rows // len(wanted))).tolist()])
+    arrived = nw.concat(parts)
+    chosen = arrived[_one_each(arrived["enterprise_no"].to_numpy(), np.arange(len(arrived))).tolist()]
+    on_arrival = chosen.with_row_index("row")
+    cut = CutPerSubject(lake, chosen["enterprise_no"].to_numpy(), chosen[AS_OF].to_numpy())
+    values, again = (build.build(each, features, on_arrival).matrix() for each in (lake, cut))
+    return _differs(values, again), len(chosen)
+
+
+def _again_per_day(
+    lake: Lake,
+    features: tuple[FeatureSpec, ...],
+    spine: nw.DataFrame[Any],
+    x: NDArray[np.float32],
+    *,
+    rows: int,
+    dates: int,
+) -> tuple[NDArray[np.int64], int]:
+    """Return per feature in how many rows of some days its value changes, and how many were computed."""
+    import narwhals as nw
+
+    subject, as_of = spine["enterprise_no"].to_numpy(), spine[AS_OF].to_numpy()
+    days = busiest(lake, features, np.unique(as_of), dates)
+    each = max(1, rows // len(days))
+    changed, seen = np.zeros(len(features), np.int64), 0
+    for day in days.tolist():
+        (of_day,) = np.nonzero(as_of == day)
+        of_day = of_day[_evenly(len(of_day), each)]
+        chosen = _one_each(subject, np.concatenate([of_day, _evenly(len(spine), each - len(of_day))]))
+        moved = spine[chosen.tolist()].with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
+        values = build.build(lake, features, moved).matrix()
+        is_of_day = as_of[chosen] == day
+        values[is_of_day] = x[chosen[is_of_day]]
+        changed += _differs(values, build.build(CutLake(lake, day), features, moved).matrix())
+        seen += len(chosen)
+    return changed, seen
+
+
+def busiest(lake: Lake, features: tuple[FeatureSpec, ...], days: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Return `count` of the days, one of each of as many equal spans: the one on which the largest shares of the tables become known.
+
+    A leak of one day shows only where a record becomes known on that day.
+    """
+    import narwhals as nw
+
+    busy = np.zeros(len(days))
+    for table in dict.fromkeys(f.source for f in features):
+        arrived = lake.frame(table).group_by("known_day").agg(nw.len().alias("rows")).collect()
+        known, rows = arrived["known_day"].to_numpy(), arrived["rows"].to_numpy()
+        place = np.minimum(np.searchsorted(days, known), len(days) - 1)
+        is_there = days[place] == known
+        busy[place[is_there]] += rows[is_there] / rows.sum()
+    spans = np.array_split(np.arange(len(days)), min(count, len(days)))
+    return days[[span[np.argmax(busy[span])] for span in spans]]
+
+
+def _evenly(length: int, count: int) -> NDArray[np.int64]:
+    """Return at most `count` places of `length`, evenly."""
+    places: NDArray[np.int64] = np.unique(np.linspace(0, length - 1, min(max(count, 0), length)).astype(np.int64))
+    return places
+
+
+def _one_each(subject: NDArray[np.int32], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places, of every subject the first, in ascending order."""
+    _, first = np.unique(subject[places], return_index=True)
+    kept: NDArray[np.int64] = np.sort(places[first])
+    return kept
 
 
 def _differs(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
