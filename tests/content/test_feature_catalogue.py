@@ -13,7 +13,7 @@ from credit_tier.errors import ContentError
 from credit_tier.features.online import Online
 from credit_tier.specs import together
 from credit_tier.specs.dataset import DatasetSpec
-from credit_tier.specs.feature import FORBIDDEN_WORDS, STRATA, CatalogueSpec, FeatureSpec
+from credit_tier.specs.feature import BODIES, FORBIDDEN_WORDS, STRATA, CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import ModelSpec
 from credit_tier.temporal import AsOf
 
@@ -247,6 +247,59 @@ def test_owner_size_and_person_form_no_groups(name: str, place) -> None:
 def test_a_place_may_form_groups() -> None:
     """Industry within district is a stratum of comparison, as the national index compares."""
     FeatureSpec.model_validate(SOUND | {"group_by": ["industry_section", "district"]})
+
+
+@pytest.mark.parametrize("name", [*BODIES, "former_authority"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda name: {"filter": [{"column": name, "equals": "吴江区市场监督管理局"}]},
+        lambda name: {"filter": [{"column": "fine", "at_least": "1"}, {"column": name, "one_of": ["x", "y"]}]},
+        lambda name: {"filter": [{"column": name, "at_most": "吴"}]},
+        lambda name: {"aggregate": "share", "numerator": [{"column": name, "not_one_of": ["x"]}]},
+        lambda name: {"source": "spine", "aggregate": "exists", "filter": [{"column": name, "equals": "x"}]},
+        lambda name: {"aggregate": "last", "column": name},
+        lambda name: {
+            "aggregate": "exists",
+            "via": {"table": "relations", "column": "related_uscc", "filter": [{"column": name, "equals": "x"}]},
+        },
+    ],
+    ids=["equals", "one of", "order", "numerator", "spine", "value", "edges"],
+)
+def test_no_feature_singles_out_a_body(name: str, place) -> None:
+    """Records of one district's office are records of one district: refused with the articles, as the district itself."""
+    with pytest.raises(
+        ValueError, match=rf"'{name}' names bodies.*优化营商环境条例 art\. 13; 公平竞争审查条例 art\. 9"
+    ):
+        FeatureSpec.model_validate(SOUND | place(name))
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_may_form_groups_and_be_counted(name: str) -> None:
+    """The rate among those whom the same office inspects, how many offices acted, and whether one is named, tell no place."""
+    FeatureSpec.model_validate(SOUND | {"group_by": [name]})
+    FeatureSpec.model_validate(SOUND | {"aggregate": "n_unique", "column": name})
+    FeatureSpec.model_validate(SOUND | {"filter": [{"column": name, "is_null": "true"}]})
+    FeatureSpec.model_validate(SOUND | {"filter": [{"column": "department", "equals": "fire"}]})
+
+
+def test_the_bodies_of_the_tables_are_known() -> None:
+    """Every text column of a shipped table that names an acting body is among them; the department and the district are not."""
+    met = {
+        f"{table}.{name}"
+        for table, spec in TABLES.items()
+        if spec.key is not None
+        for name in spec.columns
+        if any(word in name for word in BODIES)
+    }
+    named = {
+        f"{table}.{name}"
+        for table, spec in TABLES.items()
+        if spec.key is not None
+        for name, column in spec.columns.items()
+        if column.type == "text" and re.search("机关|部门|法院", column.title_zh)
+    }
+    assert met == named
 
 
 PERSONAL = """

@@ -56,6 +56,11 @@ The type of entity tells the ownership; capital, staff and revenue are what the 
 STRATA = ("district",)
 """Places: they may form the groups of a context feature, but neither be a value nor choose records (公平竞争审查条例 art. 9)."""
 
+BODIES = ("authority", "court")
+"""Bodies, whose names tell the place (吴江区市场监督管理局): they may form groups, and how many of them there are may count, but no
+feature may single some out (the same articles). Which department acted is another column and no place.
+"""
+
 
 class Window(Spec):
     """Observation window [as_of - days, as_of) by event time; without days, all history.
@@ -189,6 +194,15 @@ class FeatureSpec(Spec):
             if name in STRATA:
                 raise ValueError(
                     f"'{name}' may form groups but may not feed a feature (优化营商环境条例 art. 13; 公平竞争审查条例 art. 9)"
+                )
+        singled = [c.column for c in conditions if c.is_null is None]
+        if self.column is not None and self.aggregate != "n_unique":
+            singled.append(self.column)
+        for name in singled:
+            if any(word in name for word in BODIES):
+                raise ValueError(
+                    f"'{name}' names bodies, and a body tells the place: it may form groups or be counted, but no feature may single out"
+                    " some of them (优化营商环境条例 art. 13; 公平竞争审查条例 art. 9)"
                 )
         return self
 
