@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import lightgbm as lgb
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credit_tier.errors import LearningError
-from credit_tier.learning.explain import explain
+from credit_tier.learning.explain import Reasons, explain, score_and_explain
+from credit_tier.learning.forest import Forest
 from credit_tier.learning.scorecard import Scaling, Scorer
 from credit_tier.learning.splits import Parts
 from credit_tier.specs.model import ModelSpec, Trees
@@ -53,6 +59,83 @@ def test_reasons_add_up_to_dimensions(model: Scorer, parts: Parts) -> None:
     for d, name in enumerate(model.dimensions):
         own = [feature.dimension == name for feature in model.features]
         np.testing.assert_allclose(contributions[:, own].sum(axis=1), scores.dimension_points[:, d], rtol=0, atol=1e-9)
+
+
+def test_scores_and_contributions_are_lightgbms(model: Scorer, parts: Parts) -> None:
+    """LightGBM, given the canonical text and rows filled as the model says, gives the same raw scores and contributions, to 1e-9."""
+    x = parts.test.frame.x[:500].copy()
+    x[::7] = np.nan
+    filled = np.where(np.isnan(x), model.fills, x)
+    booster = lgb.Booster(model_str=model.forest.render())
+    raw = np.asarray(booster.predict(filled, raw_score=True, num_threads=1))
+    np.testing.assert_allclose(model.raw_score(x), raw, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(model.score(x).raw_score, raw, rtol=0, atol=1e-9)
+    shap = np.asarray(booster.predict(filled, pred_contrib=True, num_threads=1))[:, :-1]
+    wanted = model.scaling.to_points(model.calibration.slope * shap) - model.scaling.to_points(0.0)
+    np.testing.assert_allclose(model.contributions(x), wanted, rtol=0, atol=1e-9)
+
+
+def strongest(model: Scorer, x: np.ndarray, top: int) -> Reasons:
+    """Sort all contributions of all rows, rounded to 1e-6; equal ones stay in the order of the columns."""
+    points = model.contributions(x)
+    size = np.round(np.abs(points), 6)
+    order = np.argsort(-size, axis=1, kind="stable")[:, :top]
+    none = np.take_along_axis(size, order, axis=1) < 1e-6
+    return Reasons(
+        model.features,
+        np.where(none, -1, order).astype(np.int16),
+        np.where(none, 0.0, np.take_along_axis(points, order, axis=1)),
+        np.where(none, np.float32(np.nan), np.take_along_axis(x, order, axis=1)),
+    )
+
+
+@pytest.mark.parametrize("top", [1, 3, 6])
+def test_reasons_are_those_of_a_full_sort(top: int, model: Scorer, parts: Parts) -> None:
+    """Picking reasons row by row gives what sorting all contributions gives, with ties, with features that say nothing, for any `top`."""
+    x = parts.test.frame.x[:400].copy()
+    twin, brief = replace(model, forest=doubled(model.forest)), replace(model, forest=shortened(model.forest))
+    for scorer in (model, twin, brief):
+        wanted = strongest(scorer, x, top)
+        scores, found = score_and_explain(scorer, x, top=top, threads=2)
+        for name in ("feature", "points", "value"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+        np.testing.assert_array_equal(scores.points, scorer.score(x).points)
+    assert (strongest(brief, x, 6).feature == -1).any()
+    assert (strongest(twin, x, 6).points[:, 0] == strongest(twin, x, 6).points[:, 1]).any()
+
+
+def doubled(forest: Forest) -> Forest:
+    """Every tree twice, the second time with columns 2k and 2k + 1 changed for each other."""
+    return replace(forest, trees=(*forest.trees, *(replace(tree, feature=tree.feature ^ 1) for tree in forest.trees)))
+
+
+def shortened(forest: Forest) -> Forest:
+    """The first tree alone, which leaves columns unasked."""
+    return replace(forest, trees=forest.trees[:1])
+
+
+def test_scoring_needs_neither_lightgbm_nor_any_other_heavy_library(scorer: Scorer, tmp_path: Path) -> None:
+    """A process that reads a forest, scores and explains loads no LightGBM, scikit-learn, MLflow, pandas or Polars."""
+    (tmp_path / "model.txt").write_text(scorer.forest.render())
+    code = """
+import sys
+import numpy as np
+from credit_tier.learning.calibrate import Calibration
+from credit_tier.learning.explain import score_and_explain
+from credit_tier.learning.forest import Forest
+from credit_tier.learning.scorecard import Scaling, Scorer
+from credit_tier.specs.feature import FeatureSpec, Missing
+
+forest = Forest.read(open("model.txt").read())
+facts = dict(title_zh="-", dimension="d", source="t", aggregate="count", missing=Missing(policy="unknown"), unit="-", direction=0, legal_basis="-")
+features = tuple(FeatureSpec(id=name, **facts) for name in forest.names)
+scorer = Scorer(forest, features, ("d",), None, np.full(6, np.nan), Calibration("platt", 0.0, 1.0), Scaling(600, 20, 50))
+scores, reasons = score_and_explain(scorer, np.zeros((1, 6), np.float32))
+assert len(reasons.of(0)) > 0
+print(*sorted({name.split(".")[0] for name in sys.modules} & {"lightgbm", "sklearn", "mlflow", "pandas", "polars"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_reasons_are_the_largest_contributions_in_order(model: Scorer, parts: Parts) -> None:
@@ -125,6 +208,8 @@ def test_rows_that_are_not_the_models_are_refused(scorer: Scorer, parts: Parts) 
     for wrong in (x.astype(np.float64), x[:, :5]):
         with pytest.raises(LearningError, match="CT-LEARN-014"):
             scorer.score(wrong)  # type: ignore[arg-type]
+    with pytest.raises(LearningError, match="1 thread or more"):
+        scorer.score(x, threads=0)
     x[1, 4] = np.inf
     with pytest.raises(LearningError, match="'f4' is infinite in 1 rows"):
         scorer.score(x)

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_tier.learning.scorecard import Scorer
+from credit_tier.compiling import compiled
+from credit_tier.learning.scorecard import Scorer, Scores
 from credit_tier.specs.feature import FeatureSpec
 
 SMALLEST = 1e-6
@@ -80,12 +81,20 @@ class Reasons:
 
 
 def explain(scorer: Scorer, x: NDArray[np.float32], *, top: int = 5, threads: int = 1) -> Reasons:
-    """Return the features that moved each row most, in either direction.
+    """Return the features that moved each row most, in either direction; see :func:`score_and_explain`."""
+    return score_and_explain(scorer, x, top=top, threads=threads)[1]
+
+
+def score_and_explain(
+    scorer: Scorer, x: NDArray[np.float32], *, top: int = 5, threads: int = 1
+) -> tuple[Scores, Reasons]:
+    """Return scores and reasons of rows in one pass; only the strongest contributions of a row are kept.
 
     Parameters
     ----------
     x : float32, shape (n, features).
     top : reasons per row, at least 1; equal contributions (to 1e-6 points) stand in catalogue order.
+    threads : at least 1; results do not depend on it.
 
     Raises
     ------
@@ -93,16 +102,39 @@ def explain(scorer: Scorer, x: NDArray[np.float32], *, top: int = 5, threads: in
 
     Source: DESIGN section 5, reasons; :meth:`credit_tier.learning.scorecard.Scorer.contributions`.
     """
-    top = min(top, len(scorer.features))
-    points = scorer.contributions(x, threads=threads)
-    size = np.round(np.abs(points), 6)
-    order = np.argsort(-size, axis=1, kind="stable")[:, :top]
-    chosen = np.take_along_axis(points, order, axis=1)
-    none = np.take_along_axis(size, order, axis=1) < SMALLEST
-    values = np.take_along_axis(x, order, axis=1)
-    return Reasons(
-        scorer.features,
-        np.where(none, -1, order).astype(np.int16),
-        np.where(none, 0.0, chosen),
-        np.where(none, np.float32(np.nan), values),
-    )
+    shape = (len(x), min(top, len(scorer.features)))
+    centred = np.empty((len(x), len(scorer.dimensions)))
+    feature, points, value = np.empty(shape, np.int16), np.empty(shape), np.empty(shape, np.float32)
+
+    def use(first: int, values: NDArray[np.float64]) -> None:
+        rows = slice(first, first + len(values))
+        scorer.by_dimension(values, centred[rows])
+        _strongest(values, scorer.points_per_raw_score, x[rows], feature[rows], points[rows], value[rows])
+
+    scorer.each(x, use, threads=threads)
+    return scorer.scores(centred), Reasons(scorer.features, feature, points, value)
+
+
+@compiled
+def _strongest(values, scale, x, feature, points, value):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    """Write the columns of the largest values of each row, the values times `scale`, and what stands there in `x`."""
+    top = feature.shape[1]
+    size = np.empty(values.shape[1])
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            size[j] = np.rint(np.abs(values[i, j] * scale) * (1.0 / SMALLEST))
+        found = 0
+        for j in range(values.shape[1]):
+            if size[j] < 1.0 or (found == top and size[j] <= size[feature[i, top - 1]]):
+                continue
+            found = min(found + 1, top)
+            k = found - 1
+            while k > 0 and size[feature[i, k - 1]] < size[j]:
+                feature[i, k] = feature[i, k - 1]
+                k -= 1
+            feature[i, k] = j
+        for k in range(top):
+            j = feature[i, k]
+            points[i, k] = values[i, j] * scale if k < found else 0.0
+            value[i, k] = x[i, j] if k < found else np.float32(np.nan)
+            feature[i, k] = j if k < found else -1

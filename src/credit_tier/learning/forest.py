@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,24 @@ DECISIONS = (0, DEFAULT_LEFT, NAN_IS_MISSING, NAN_IS_MISSING | DEFAULT_LEFT)
 """Numeric splits that treat NaN as missing, or meet none; anything else (categories, zero as missing) is refused."""
 
 _INTEGER = re.compile(r"-?\d{1,18}")
+
+
+class Boxes(NamedTuple):
+    """Where the m leaves of a tree lie, along the k columns it uses.
+
+    Attributes
+    ----------
+    used : shape (k,); the columns.
+    low, high, nan : shape (m, k); the interval (low, high] that leads to the leaf, and whether NaN does.
+    share : shape (m, k); of the training rows that met splits on the column along the leaf's way, the share that went on; 1 where
+        there are none, below 1 otherwise.
+    """
+
+    used: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    nan: NDArray[np.bool_]
+    share: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -90,37 +109,38 @@ class Tree:
             depth[child] = depth[node] + 1
         return None if depth.max() <= MAX_DEPTH else f"is deeper than {MAX_DEPTH}"
 
-    def boxes(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the columns used and, per leaf and column, the interval (low, high] that leads there and whether NaN may."""
+    def boxes(self) -> Boxes:
+        """Return which values of each column lead to each leaf."""
         used = np.unique(self.feature)
         at = {int(f): i for i, f in enumerate(used)}
         m = len(self.value)
         low, high = np.full((m, len(used)), -np.inf), np.full((m, len(used)), float(np.finfo(np.float32).max))
-        nan = np.ones((m, len(used)), bool)
-        stack = [(0, low[0].copy(), high[0].copy(), nan[0].copy())]
+        nan, share = np.ones((m, len(used)), bool), np.ones((m, len(used)))
+        stack = [(0, low[0].copy(), high[0].copy(), nan[0].copy(), share[0].copy())]
         while stack:
-            node, a, b, n = stack.pop()
+            node, a, b, n, s = stack.pop()
             if node < 0:
-                low[~node], high[~node], nan[~node] = a, b, n
+                low[~node], high[~node], nan[~node], share[~node] = a, b, n, s
                 continue
             j, cut, bits = at[int(self.feature[node])], float(self.threshold[node]), int(self.decision[node])
             nan_left = bool(bits & DEFAULT_LEFT) if bits & NAN_IS_MISSING else cut >= 0
             for child, goes_left in ((int(self.left[node]), True), (int(self.right[node]), False)):
-                a2, b2, n2 = a.copy(), b.copy(), n.copy()
+                a2, b2, n2, s2 = a.copy(), b.copy(), n.copy(), s.copy()
                 if goes_left:
                     b2[j] = min(b2[j], cut)
                 else:
                     a2[j] = max(a2[j], cut)
                 n2[j] = n2[j] and nan_left == goes_left
-                stack.append((child, a2, b2, n2))
-        return used, low, high, nan
+                s2[j] *= (self.split_count[child] if child >= 0 else self.count[~child]) / self.split_count[node]
+                stack.append((child, a2, b2, n2, s2))
+        return Boxes(used, low, high, nan, share)
 
     def breaks(self, directions: NDArray[np.int64]) -> set[int]:
         """Return the columns along which the tree moves against its direction, for some row; exact, not by trial rows.
 
         Two leaves are compared along a column if some row could move from one to the other by that column alone.
         """
-        used, low, high, nan = self.boxes()
+        used, low, high, nan, _ = self.boxes()
         meet = (np.maximum(low[:, None], low[None]) < np.minimum(high[:, None], high[None])) | (
             nan[:, None] & nan[None]
         )

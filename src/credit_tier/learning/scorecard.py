@@ -1,33 +1,31 @@
 """From trees to points: calibrated log-odds, their exact split by dimension, and the scale a person reads.
 
 log-odds = base + sum of the dimensions' log-odds, points = base points + sum of the dimensions' points, before any rounding.
-The base is the average training row. Where trees are confined, every dimension averages to zero over the training rows; where
-they may mix dimensions, a dimension is the sum of its features' Shapley values, and only their total averages to zero.
+The base is the average training row; a dimension is the sum of its features' Shapley values. Where trees are confined, that is what
+its own trees say, and every dimension averages to zero over the training rows; where they may mix dimensions, only the total does.
+LightGBM grew the trees; nothing here needs it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from credit_tier.compiling import compiled
 from credit_tier.errors import Fault, LearningError
 from credit_tier.learning.calibrate import Calibration
 from credit_tier.learning.fit import Fitted
 from credit_tier.learning.forest import Forest
+from credit_tier.learning.shapley import Shapley
 from credit_tier.specs.feature import FeatureSpec
 from credit_tier.specs.model import Points
 
-if TYPE_CHECKING:
-    import lightgbm as lgb
-
 SHOWN = (0, 1000)
-CHUNK = 20_000
-"""Rows whose per-feature contributions are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +115,9 @@ class Scorer:
         )
 
     @cached_property
-    def booster(self) -> lgb.Booster:
-        """Return LightGBM's own object; its text comes from the checked forest."""
-        import lightgbm as lgb
-
-        return lgb.Booster(model_str=self.forest.render())
+    def shapley(self) -> Shapley:
+        """Return the tables from which rows are scored."""
+        return Shapley.of(self.forest)
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:
@@ -135,31 +131,42 @@ class Scorer:
         """Return the calibrated log-odds of the average training row."""
         return self.calibration.intercept + self.calibration.slope * math.fsum(self.centres)
 
-    def prepared(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the rows as the trees take them: checked, and filled where the trees never met a missing value.
+    @cached_property
+    def points_per_raw_score(self) -> float:
+        """Return the points that one unit of raw score gives: below zero, since more points are safer."""
+        return -self.scaling.factor * self.calibration.slope
+
+    def each(
+        self, x: NDArray[np.float32], use: Callable[[int, NDArray[np.float64]], None], *, threads: int = 1
+    ) -> None:
+        """Hand over what each feature adds to the raw score of the average training row, block by block.
+
+        Parameters
+        ----------
+        x : float32, shape (n, features); NaN where unknown.
+        use : called with the first row of a block and an array of shape (rows, features) that is overwritten afterwards.
 
         Raises
         ------
         LearningError (CT-LEARN-014) if the shape or type is not that of the model's features, or a value is infinite.
+
+        Source: :mod:`credit_tier.learning.shapley`.
         """
-        faults = []
-        if x.ndim != 2 or x.shape[1] != len(self.features) or x.dtype != np.float32:
-            faults.append(
-                f"the rows are {x.dtype} of shape {x.shape}; the model takes float32 (rows, {len(self.features)})."
+        if x.ndim != 2 or x.shape[1] != len(self.features) or x.dtype != np.float32 or threads < 1:
+            raise LearningError.of(
+                "CT-LEARN-014",
+                where="score",
+                what=f"the rows are {x.dtype} of shape {x.shape} for {threads} threads; "
+                f"the model takes float32 (rows, {len(self.features)}) and 1 thread or more.",
             )
-        elif np.isinf(x).any():
-            bad = np.isinf(x).sum(axis=0)
-            faults += [f"column '{self.features[j].id}' is infinite in {bad[j]} rows." for j in np.flatnonzero(bad)]
-        if faults:
-            raise LearningError(*(Fault("CT-LEARN-014", "score", text) for text in faults))
-        missing = np.isnan(x) & ~np.isnan(self.fills)
-        if missing.any():
-            x = np.where(missing, self.fills.astype(np.float32), x)
-        return np.ascontiguousarray(x)
+        if self.shapley.each(x, self._fills, use, threads=threads):
+            bad = [int(np.isinf(column).sum()) for column in x.T]
+            texts = [f"column '{f.id}' is infinite in {n} rows." for f, n in zip(self.features, bad, strict=True) if n]
+            raise LearningError(*(Fault("CT-LEARN-014", "score", text) for text in texts))
 
     def raw_score(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return the sum of the trees for each row, shape (n,)."""
-        return np.asarray(self.booster.predict(self.prepared(x), raw_score=True, num_threads=threads), np.float64)
+        return np.asarray(math.fsum(self.centres) + self._centred(x, threads).sum(axis=1))
 
     def score(self, x: NDArray[np.float32], *, threads: int = 1) -> Scores:
         """Score rows.
@@ -167,26 +174,29 @@ class Scorer:
         Parameters
         ----------
         x : float32, shape (n, features); NaN where unknown.
-        threads : of LightGBM; 1 is fastest for few rows.
+        threads : at least 1; scores do not depend on it.
 
         Raises
         ------
-        LearningError (CT-LEARN-014) : see :meth:`prepared`.
+        LearningError (CT-LEARN-014) : see :meth:`each`.
 
         Source: DESIGN section 5, Score and profile.
         """
-        rows = self.prepared(x)
-        centred = self._centred_by_dimension(rows, threads)
-        slope, factor = self.calibration.slope, self.scaling.factor
-        dimension_log_odds = slope * centred
+        return self.scores(self._centred(x, threads))
+
+    def scores(self, centred: NDArray[np.float64]) -> Scores:
+        """Return the scores of rows whose dimensions add this to the raw score of the average training row, shape (n, dimensions)."""
+        dimension_log_odds = self.calibration.slope * centred
         log_odds = self.base_log_odds + dimension_log_odds.sum(axis=1)
         base_points = float(self.scaling.to_points(self.base_log_odds))
-        dimension_points = -factor * dimension_log_odds
+        dimension_points = -self.scaling.factor * dimension_log_odds
+        with np.errstate(over="ignore"):
+            probability = 1 / (1 + np.exp(-log_odds))
         return Scores(
             dimensions=self.dimensions,
             raw_score=math.fsum(self.centres) + centred.sum(axis=1),
             log_odds=log_odds,
-            probability=self.calibration.probability(log_odds),
+            probability=probability,
             points=base_points + dimension_points.sum(axis=1),
             dimension_log_odds=dimension_log_odds,
             dimension_points=dimension_points,
@@ -197,32 +207,39 @@ class Scorer:
     def contributions(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return each feature's exact contribution in points, shape (n, features); those of a dimension sum to its points.
 
-        Costs some fifty times a score; ask for few rows, or in blocks.
-
-        Source: path-dependent Shapley values of trees (Lundberg and others, 2018) by LightGBM's `pred_contrib`.
+        Source: path-dependent Shapley values of trees (Lundberg and others, 2020), those of LightGBM's `pred_contrib`.
         """
-        return -self.scaling.factor * self.calibration.slope * self._shapley(self.prepared(x), threads)
+        out = np.empty((len(x), len(self.features)))
 
-    def _shapley(self, rows: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-        found = [
-            np.asarray(self.booster.predict(rows[at : at + CHUNK], pred_contrib=True, num_threads=threads))[:, :-1]
-            for at in range(0, len(rows), CHUNK)
-        ]
-        return np.concatenate(found) if found else np.empty((0, len(self.features)))
+        def keep(first: int, values: NDArray[np.float64]) -> None:
+            np.multiply(values, self.points_per_raw_score, out=out[first : first + len(values)])
 
-    def _centred_by_dimension(self, rows: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-        out = np.zeros((len(rows), len(self.dimensions)))
-        if len(rows) == 0:
-            return out
-        if self.spans is None:
-            values = self._shapley(rows, threads)
-            for d, name in enumerate(self.dimensions):
-                out[:, d] = values[:, [f.dimension == name for f in self.features]].sum(axis=1)
-            return out
-        for d, (first, count) in enumerate(self.spans):
-            if count:
-                part = self.booster.predict(
-                    rows, raw_score=True, start_iteration=first, num_iteration=count, num_threads=threads
-                )
-                out[:, d] = np.asarray(part) - self.centres[d]
+        self.each(x, keep, threads=threads)
         return out
+
+    def by_dimension(self, values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+        """Write the sums over each dimension's features, shape (rows, features), into `out`, shape (rows, dimensions)."""
+        _sum_by(values, self._dimension_of, out)
+
+    def _centred(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        out = np.empty((len(x), len(self.dimensions)))
+        self.each(x, lambda first, values: self.by_dimension(values, out[first : first + len(values)]), threads=threads)
+        return out
+
+    @cached_property
+    def _fills(self) -> NDArray[np.float32]:
+        return self.fills.astype(np.float32)
+
+    @cached_property
+    def _dimension_of(self) -> NDArray[np.int64]:
+        return np.array([self.dimensions.index(feature.dimension) for feature in self.features], np.int64)
+
+
+@compiled
+def _sum_by(values, group, out):  # type: ignore[no-untyped-def]
+    """Write the sums of each row's values by group."""
+    for i in range(values.shape[0]):
+        for g in range(out.shape[1]):
+            out[i, g] = 0.0
+        for j in range(values.shape[1]):
+            out[i, group[j]] += values[i, j]
