@@ -23,12 +23,14 @@ from credit_tier.learning.calibrate import (
     difference,
     recalibrate,
 )
+from credit_tier.learning.classes import cuts_of
 from credit_tier.learning.compare import Comparison, compare
-from credit_tier.learning.grade_tests import GradeTests, calibration_tests
+from credit_tier.learning.grade_tests import GradeTests, calibration_tests, equal_groups
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.slices import Attribute, Sliced, sliced
 from credit_tier.learning.splits import Parts, TrainingFrame
 from credit_tier.learning.stability import Period, Shift, periods, shift_of
+from credit_tier.specs.model import TiersSpec
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,17 @@ class Grading:
     names: Sequence[str]
     zh: str
     en: str
+
+
+def grading_of(tiers: TiersSpec | None, probability: NDArray[np.float64]) -> Grading:
+    """Return the grades of rows: risk classes of a policy, or fifths by rising probability where the model has none."""
+    if tiers is None:
+        group = equal_groups(probability, most=5).astype(np.int8)
+        return Grading(
+            group, [str(number + 1) for number in range(int(group.max()) + 1)], "概率五等分", "fifths by probability"
+        )
+    names = [item.tier for item in tiers.tiers]
+    return Grading(cuts_of(tiers, probability).ranks(probability), names, "信用风险分类", "risk classes")
 
 
 def appraise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 460, 220, 46, 28
@@ -86,3 +87,89 @@ def curve(
     body.append(_text(x1, y0 + 14, f"{x_top:.2g}", anchor="end"))
     body.append(_text(x0 + 6, 12, y_label, anchor="start"))
     return _frame("".join(body), title)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line through points; `style` is a class of the page: `line`, `thin`, `second`. Its label stands in the legend."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    style: str = "line"
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A value with its interval, above x."""
+
+    x: float
+    value: float
+    low: float
+    high: float
+
+
+def lines(
+    series: Sequence[Line],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    whiskers: Sequence[Whisker] = (),
+    diagonal: bool = False,
+    ticks: Sequence[str] = (),
+    legend_above: bool = False,
+) -> str:
+    """Return lines and values with intervals; axes begin at zero and end at the largest number seen.
+
+    Parameters
+    ----------
+    diagonal : draw the line of equality; both axes then end at the same number.
+    ticks : names for x = 1, 2, 3 ... in place of numbers.
+    legend_above : put the legend at the top, for lines that fall.
+
+    >>> lines([Line("a", [(0, 0), (1, 1)])], title="t", x_label="x", y_label="y", diagonal=True).count("<path")
+    4
+    """
+    x_top = max([x for line in series for x, _ in line.points] + [w.x for w in whiskers], default=1.0) or 1.0
+    y_top = max([y for line in series for _, y in line.points] + [w.high for w in whiskers], default=1.0) or 1.0
+    if diagonal:
+        x_top = y_top = max(x_top, y_top)
+    if ticks:
+        x_top = len(ticks) + 0.5
+    left, right, floor, ceiling = LEFT, WIDTH - 16, HEIGHT - BOTTOM, 20
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + (right - left) * x / x_top, floor - (floor - ceiling) * y / y_top
+
+    body = [f'<path d="M{left},{ceiling} L{left},{floor} L{right},{floor}" class="axis"/>']
+    if diagonal:
+        body.append(f'<path d="M{left},{floor} L{right},{ceiling}" class="equal"/>')
+    for line in series:
+        path = " L".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
+        body.append(f'<path d="M{path}" class="{line.style}"/>')
+    for item in whiskers:
+        x, y = place(item.x, item.value)
+        low, high = place(item.x, item.low)[1], place(item.x, item.high)[1]
+        body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" class="axis"/>')
+        body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="dot"/>')
+    every = -(-len(ticks) // 8)
+    body += [_text(place(i + 1, 0)[0], floor + 14, name) for i, name in enumerate(ticks) if i % max(every, 1) == 0]
+    if not ticks:
+        body += [_text(right, floor + 14, f"{x_top:.2g}", anchor="end"), _text((left + right) / 2, HEIGHT - 8, x_label)]
+    body += [_text(left - 6, ceiling + 4, f"{y_top:.2g}", anchor="end"), _text(left + 6, 12, y_label, anchor="start")]
+    named = [line for line in series if line.label]
+    for i, line in enumerate(named):
+        y = ceiling + 12 + 15 * i if legend_above else floor - 12 - 15 * (len(named) - 1 - i)
+        body.append(f'<path d="M{right - 150},{y - 4} L{right - 132},{y - 4}" class="{line.style}"/>')
+        body.append(_text(right - 126, y, line.label, anchor="start"))
+    return _frame("".join(body), title)
+
+
+def steps(edges: Sequence[float], heights: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the outline of a histogram as points.
+
+    >>> steps([0, 1, 2], [3, 1])
+    [(0, 0.0), (0, 3), (1, 3), (1, 1), (2, 1), (2, 0.0)]
+    """
+    inner = [point for a, b, h in zip(edges[:-1], edges[1:], heights, strict=True) for point in ((a, h), (b, h))]
+    return [(edges[0], 0.0), *inner, (edges[-1], 0.0)]
