@@ -190,13 +190,11 @@ class Scorer:
         log_odds = self.base_log_odds + dimension_log_odds.sum(axis=1)
         base_points = float(self.scaling.to_points(self.base_log_odds))
         dimension_points = -self.scaling.factor * dimension_log_odds
-        with np.errstate(over="ignore"):
-            probability = 1 / (1 + np.exp(-log_odds))
         return Scores(
             dimensions=self.dimensions,
             raw_score=math.fsum(self.centres) + centred.sum(axis=1),
             log_odds=log_odds,
-            probability=probability,
+            probability=self.calibration.probability(log_odds),
             points=base_points + dimension_points.sum(axis=1),
             dimension_log_odds=dimension_log_odds,
             dimension_points=dimension_points,
