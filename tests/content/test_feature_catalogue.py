@@ -181,6 +181,30 @@ def test_after_repair_an_enterprise_stands_as_if_the_record_had_never_been(table
     assert not np.array_equal(at("2025-05-06", first, repaired), at("2025-05-06"), equal_nan=True)
 
 
+def test_a_commitment_is_overdue_from_its_due_day_until_it_is_known_to_be_fulfilled() -> None:
+    """Unchecked it is told apart from found wanting; one without an end, or fulfilled, is neither."""
+    online = Online(TABLES, CATALOGUE.subset(("commitments_overdue", "commitments_due_unchecked")))
+    made = dict.fromkeys(TABLES["commitments"].columns) | {
+        "uscc": CODE,
+        "commitment_no": "a",
+        "committed_on": "2025-02-01",
+        "kind": "approval",
+        "due_on": "2025-05-01",
+        "authority": "x",
+        "received_on": "2025-02-05",
+    }
+    partial = made | {"fulfilment": "partial", "checked_on": "2025-06-01", "received_on": "2025-06-02"}
+    full = made | {"fulfilment": "full", "checked_on": "2025-07-01", "received_on": "2025-07-02"}
+    endless = made | {"commitment_no": "b", "due_on": None, "fulfilment": "broken", "checked_on": "2025-03-01"}
+
+    def at(day: str) -> list[float]:
+        records = {"enterprises": [REGISTERED], "commitments": [made, partial, full, endless]}
+        return [float(value) for value in online.for_one(CODE, records, AsOf.parse(day)).values[:, 0]]
+
+    days = ["2025-04-30", "2025-05-01", "2025-06-02", "2025-06-03", "2025-07-02", "2025-07-03"]
+    assert [at(day) for day in days] == [[0, 0], [0, 1], [0, 1], [1, 0], [1, 0], [0, 0]]
+
+
 def test_models_name_their_features() -> None:
     """A growing catalogue changes no model."""
     for item in CONTENT.files("models"):

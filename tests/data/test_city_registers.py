@@ -135,6 +135,19 @@ def test_commitments_stand_beside_licences_and_repairs(city: Path) -> None:
     ).is_empty()
 
 
+def test_a_commitment_that_has_an_end_is_due_after_it_was_made(city: Path) -> None:
+    """The due day is known with the commitment and stays; what is published of one's own accord has none."""
+    versions = _records(city, "commitments")
+    assert (versions.group_by("commitment_no").agg(pl.col("due_on").n_unique())["due_on"] == 1).all()
+    has_end = ~pl.col("kind").is_in(["publicity", "industry"])
+    assert versions.filter(has_end != pl.col("due_on").is_not_null()).is_empty()
+    days = (versions["due_on"] - versions["committed_on"]).drop_nulls().dt.total_days()
+    assert days.min() > 30
+    assert days.max() <= 180
+    overdue = pl.col("due_on") < date(2025, 6, 1), pl.col("fulfilment").is_in(["partial", "broken"])
+    assert versions.filter(*overdue).height > 50
+
+
 def test_each_edge_is_seen_from_both_sides(city: Path) -> None:
     """Whoever is related to an enterprise has it as a relation too; a shareholder's other side is a subsidiary with the same share."""
     edges = _records(city, "relations").unique("relation_no", keep="first")

@@ -42,6 +42,8 @@ COMMITMENTS_FROM: Final = day_number(date(2020, 10, 27))
 OPEN_DOMAINS: Final = ("market", "labour", "other")
 COMMITMENT_KINDS: Final = ("approval", "tolerance", "proof", "publicity", "industry", "repair")
 FULFILMENTS: Final = ("full", "partial", "broken")
+DUE_DAYS: Final = (90, 30, 60, 0, 0, 60)
+"""Of each kind of commitment: days that are given at least to fulfil it, at most twice as many; 0 if it has no end."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def licences(people: Population, granted: Licences, period: Period) -> pl.DataFr
 def commitments(
     people: Population, granted: Licences, decided: Penalties, period: Period, *, seed: int
 ) -> pl.DataFrame:
-    """Return commitments: with licences, for repair, and of one's own accord; four in five are checked months later."""
+    """Return commitments: with licences, for repair, and of one's own accord; most have a due day, four in five are checked months later."""
     rng = stream(seed, "commitments")
     licensed, repairing = np.flatnonzero(granted.by_commitment), np.flatnonzero(decided.committed < NEVER)
     willing, day = arrivals(people, np.full(len(people), 0.08), period.first, period.cutoff, rng)
@@ -153,6 +155,8 @@ def commitments(
         [granted.department[licensed], decided.department[repairing], departments_of(people, willing, rng)]
     )
     received = np.maximum(people.registered[subject], committed + delay(rng, size, median=3, spread=0.7, late=0.01))
+    given = np.array(DUE_DAYS)[kind] * (1 + stream(seed, "commitments due").random(size))
+    due = np.where(given > 0, committed + np.ceil(given), NEVER).astype(np.int32)
     broken = 1 / (1 + np.exp(3.0 - 0.9 * people.frailty[subject] - 1.2 * people.is_shell[subject]))
     draw = rng.random(size)
     fulfilment = np.select([draw < broken, draw < 1.6 * broken], [2, 1], 0)
@@ -165,6 +169,7 @@ def commitments(
         "uscc": words(people.code, subject[row]),
         "committed_on": dates(committed[row]),
         "kind": words(COMMITMENT_KINDS, kind[row]),
+        "due_on": dates(due[row]),
         "fulfilment": words(FULFILMENTS, fulfilment[row]),
         "checked_on": dates(checked[row]),
         "authority": authorities(people.district[subject[row]], department[row]),
