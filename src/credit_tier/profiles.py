@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from credit_tier.canonical import digest_of
+from credit_tier.canonical import digest_of, sha256_hex
 from credit_tier.content import Content
 from credit_tier.data import engines
 from credit_tier.data.lake import Lake
@@ -23,10 +23,13 @@ from credit_tier.types import RiskClass
 
 if TYPE_CHECKING:
     import narwhals as nw
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from credit_tier.features.table import FeatureTable
     from credit_tier.learning.bundle import Bundle
+    from credit_tier.learning.explain import Reasons
     from credit_tier.rules.repair import RepairAssessment
     from credit_tier.rules.resolve import RulePack
 
@@ -41,7 +44,8 @@ class CityScores:
     ----------
     scores : one row per enterprise, sorted by code: `code, as_of, risk_class, probability, raw_score, points` (0 to 1000 for
         display), `base_points`, `dim_<dimension>` (points; base and dimensions sum to the unrounded points), then kept columns.
-    reasons : `code, rank, feature, dimension, title_zh, title_en, points, value`; the strongest contributions first.
+    reasons : `code, rank, feature, dimension, title_zh, title_en, points, value`; the strongest contributions first. Names and
+        titles are of an enumerated type, a byte or two each.
     summary : counts by class, the cuts, and the digests of lake, content and bundle.
     """
 
@@ -124,7 +128,7 @@ def score(
 
     from credit_tier.features import build, spine
     from credit_tier.learning.classes import cuts_of
-    from credit_tier.learning.explain import explain
+    from credit_tier.learning.explain import score_and_explain
 
     spec = ModelSpec.model_validate(bundle.manifest["declaration"])
     tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
@@ -137,16 +141,15 @@ def score(
         )
     rows = spine.scoring(lake, spec, as_of.on)
     table = build.build(lake, bundle.features, rows)
-    x = table.matrix()
-    scored = bundle.score(x, threads=threads)
+    scored, told = score_and_explain(bundle.scorer, table.matrix(), top=reasons, threads=threads)
     cuts = cuts_of(tiers, scored.probability)
     ranks = cuts.ranks(scored.probability)
-    codes = np.asarray(lake.codes()["code"].to_list(), dtype=object)[rows["enterprise_no"].to_numpy()]
-    order = np.argsort(codes, kind="stable")
+    codes, order = _by_code(lake, rows)
+    names = engines.frame({"class": [str(RiskClass.from_rank(rank)) for rank in range(4)]})["class"]
     columns: dict[str, Any] = {
-        "code": codes[order].tolist(),
-        "as_of": [as_of.on] * len(codes),
-        "risk_class": [str(RiskClass.from_rank(int(rank))) for rank in ranks[order]],
+        "code": codes.to_native(),
+        "as_of": np.full(len(codes), np.datetime64(as_of.on, "D")),
+        "risk_class": names[ranks[order]].to_native(),
         "probability": scored.probability[order],
         "raw_score": scored.raw_score[order],
         "points": scored.points_shown[order],
@@ -155,13 +158,12 @@ def score(
     for d, name in enumerate(scored.dimensions):
         columns[f"dim_{name}"] = scored.dimension_points[order, d]
     for name, values in _kept(lake, rows, keep).items():
-        columns[name] = [values[i] for i in order]
-    told = explain(bundle.scorer, x[order], top=reasons, threads=threads)
+        columns[name] = values[order].to_native()
     summary = {
         "as_of": str(as_of),
         "model": spec.model,
         "enterprises": len(codes),
-        "classes": {str(RiskClass.from_rank(rank)): int((ranks == rank).sum()) for rank in range(4)},
+        "classes": {name: int((ranks == rank).sum()) for rank, name in enumerate(names)},
         "cuts": {"B": cuts.b, "C": cuts.c, "D": cuts.d},
         "tiers": {"reference": tiers.reference, "verified": tiers.verified},
         "mean_probability": float(scored.probability.mean()),
@@ -171,10 +173,15 @@ def score(
             "content": content.digest(),
             "bundle": bundle.digest,
             "features": table.digest,
-            "scores": digest_of([codes[order].tolist(), [repr(float(p)) for p in scored.probability[order]]]),
+            "scores": digest_of(
+                [
+                    sha256_hex("\n".join(codes.to_list()).encode()),
+                    sha256_hex(columns["probability"].astype("<f8").tobytes()),
+                ]
+            ),
         },
     }
-    return CityScores(engines.frame(columns), engines.frame(_reason_columns(told, codes[order].tolist())), summary)
+    return CityScores(engines.frame(columns), _reason_frame(told, codes, order), summary)
 
 
 def profile(folder: Path, code: str) -> Profile:
@@ -260,30 +267,43 @@ def repair_worklist(
     return Worklist(worklist(counted()), dict(sorted(verdicts.items())), pack)
 
 
-def _kept(lake: Lake, rows: nw.DataFrame[Any], keep: tuple[str, ...]) -> dict[str, list[Any]]:
+def _by_code(lake: Lake, rows: nw.DataFrame[Any]) -> tuple[nw.Series[Any], NDArray[np.int64]]:
+    """Return the codes of spine rows in ascending order, and the place among the rows of each."""
+    import numpy as np
+
+    codes = lake.codes()["code"][rows["enterprise_no"].to_numpy()]
+    found = engines.frame({"code": codes.to_native(), "place": np.arange(len(codes))}).sort("code")
+    return found["code"], found["place"].to_numpy()
+
+
+def _kept(lake: Lake, rows: nw.DataFrame[Any], keep: tuple[str, ...]) -> dict[str, nw.Series[Any]]:
     from credit_tier.features.spine import register_columns
 
-    planned = {name: rows[name].to_list() for name in rows.columns if name not in {"row", "enterprise_no", "as_of_day"}}
+    planned = {name: rows[name] for name in rows.columns if name not in {"row", "enterprise_no", "as_of_day"}}
     wanted = [name for name in keep if name not in planned]
     if not wanted:
         return planned
     known = register_columns(lake, rows, wanted)
-    return planned | {name: known[name].to_list() for name in wanted}
+    return planned | {name: known[name] for name in wanted}
 
 
-def _reason_columns(told: Any, codes: list[str]) -> dict[str, Any]:
+def _reason_frame(told: Reasons, codes: nw.Series[Any], order: NDArray[np.int64]) -> nw.DataFrame[Any]:
+    """Return the reasons of the rows in an order, one line per reason; of texts the number in a list is kept, not the text."""
+    import narwhals as nw
     import numpy as np
 
-    row, place = np.nonzero(told.feature >= 0)
-    chosen = told.feature[row, place]
-    specs = told.features
-    return {
-        "code": [codes[i] for i in row],
-        "rank": (place + 1).astype(np.int8),
-        "feature": [specs[j].id for j in chosen],
-        "dimension": [specs[j].dimension for j in chosen],
-        "title_zh": [specs[j].title_zh for j in chosen],
-        "title_en": [specs[j].title_en for j in chosen],
-        "points": told.points[row, place],
-        "value": told.value[row, place],
+    feature = told.feature[order]
+    row, place = np.nonzero(feature >= 0)
+    chosen = feature[row, place]
+    columns: dict[str, Any] = {"code": codes[row].to_native(), "rank": (place + 1).astype(np.int8)}
+    texts = {
+        "feature": [spec.id for spec in told.features],
+        "dimension": [spec.dimension for spec in told.features],
+        "title_zh": [spec.title_zh for spec in told.features],
+        "title_en": [spec.title_en for spec in told.features],
     }
+    for name, own in texts.items():
+        listed = engines.frame({name: own})[name].cast(nw.Enum(list(dict.fromkeys(own))))
+        columns[name] = listed[chosen].to_native()
+    at = order[row]
+    return engines.frame({**columns, "points": told.points[at, place], "value": told.value[at, place]})

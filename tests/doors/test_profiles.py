@@ -16,6 +16,9 @@ from credit_tier.content import Content
 from credit_tier.data.ingest import ingest
 from credit_tier.data.lake import Lake
 from credit_tier.errors import UsageError
+from credit_tier.features import build, spine
+from credit_tier.learning.explain import explain
+from credit_tier.specs.model import ModelSpec
 from credit_tier.temporal import AsOf
 
 AS_OF = AsOf(dt.date(2026, 1, 1))
@@ -46,12 +49,19 @@ def test_only_active_members_are_scored_once_each_in_code_order(scored, lake) ->
 
 
 def test_reasons_are_the_strongest_contributions_of_that_enterprise(scored, trained, lake, content) -> None:
-    """A profile's reasons are its own contributions, strongest first."""
-    told = scored.reasons.to_native()
-    size = told.sort("code", "rank").with_columns(pl.col("points").abs().alias("size"))
-    fell = size.with_columns(pl.col("size").diff().over("code").alias("step"))["step"].drop_nulls()
-    assert (fell <= 1e-6).all()
-    assert set(told["feature"].unique()) <= {f.id for f in trained.bundle.features}
+    """Reasons are those of the enterprise's own row, strongest first, with the catalogue's names; texts are kept as numbers."""
+    spec = ModelSpec.model_validate(trained.bundle.manifest["declaration"])
+    rows = spine.scoring(lake, spec, AS_OF.on)
+    told = explain(trained.bundle.scorer, build.build(lake, trained.bundle.features, rows).matrix())
+    codes = lake.codes()["code"].to_list()
+    wanted = [
+        (codes[number], rank, r.feature, r.dimension, r.title_zh, r.title_en, r.points, r.value)
+        for row, number in enumerate(rows["enterprise_no"].to_list())
+        for rank, r in enumerate(told.of(row), start=1)
+    ]
+    found = scored.reasons.to_native().with_columns(pl.col("value").fill_nan(None))
+    assert [tuple(row) for row in found.iter_rows()] == sorted(wanted, key=lambda row: row[:2])
+    assert all(isinstance(found.schema[name], pl.Enum) for name in ("feature", "dimension", "title_zh", "title_en"))
 
 
 def test_a_saved_run_gives_profiles_and_names_what_is_missing(scored, tmp_path: Path) -> None:
