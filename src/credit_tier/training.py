@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,20 @@ from credit_tier.content import Content
 from credit_tier.data.lake import Lake
 from credit_tier.errors import ContentError, Fault, LearningError
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
-from credit_tier.specs.model import ModelSpec
+from credit_tier.specs.model import ModelSpec, TiersSpec
+from credit_tier.temporal import day_number
 
 if TYPE_CHECKING:
     import narwhals as nw
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from credit_tier.features.audit import Finding
+    from credit_tier.learning.appraise import Appraisal
     from credit_tier.learning.bundle import Bundle
     from credit_tier.learning.evaluate import Evaluation
-    from credit_tier.learning.splits import Parts, TrainingFrame
+    from credit_tier.learning.splits import Part, Parts, TrainingFrame
     from credit_tier.learning.tracking import RunInfo
     from credit_tier.learning.yardstick import Yardstick
 
@@ -69,6 +74,7 @@ class Training:
     Attributes
     ----------
     bundle : the model; `evaluation` its figures on the test part, `yardsticks` those of simple models on the same rows.
+    appraisal : tests, comparisons, shifts and slices; :mod:`credit_tier.reports.training` makes a page of all of it.
     failed_gates : what keeps it from the alias `challenger`; empty if it may have it.
     run : where MLflow keeps it.
     """
@@ -78,6 +84,7 @@ class Training:
     bundle: Bundle
     evaluation: Evaluation
     yardsticks: tuple[Yardstick, ...]
+    appraisal: Appraisal
     failed_gates: tuple[Fault, ...]
     run: RunInfo
 
@@ -230,6 +237,8 @@ def train(
     """
     from credit_tier.learning import bundle as bundles
     from credit_tier.learning import signing, tracking
+    from credit_tier.learning.appraise import Other, appraise, chosen, grading_of
+    from credit_tier.learning.attributes import attributes_of
     from credit_tier.learning.calibrate import Calibration, calibrate
     from credit_tier.learning.evaluate import evaluate
     from credit_tier.learning.figures import draw
@@ -246,13 +255,26 @@ def train(
     fitted = fit(parts, spec, seed=seed, threads=threads)
     uncalibrated = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
     later = parts.calibrate.frame
-    calibration = calibrate(uncalibrated.raw_score(later.x, threads=threads), later.y, spec.calibration)
+    raw_later = uncalibrated.raw_score(later.x, threads=threads)
+    choice = chosen(parts, raw_later)
+    calibration = calibrate(raw_later, later.y, choice.method if spec.calibration == "auto" else spec.calibration)
     scorer = Scorer.of(fitted, calibration, spec.points)
     test = parts.test.frame
-    evaluation = evaluate(
-        test.y, scorer.score(test.x, threads=threads).probability, test.subject, test.as_of_day, seed=seed
-    )
+    probability = scorer.score(test.x, threads=threads).probability
+    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, seed=seed)
     yardsticks = _yardsticks(seen, parts, seed=seed)
+    appraisal = appraise(
+        parts,
+        scorer,
+        choice,
+        grading=grading_of(_tiers(model, content), probability),
+        unconstrained=_unconstrained(parts, spec, seed=seed, threads=threads),
+        yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in yardsticks],
+        attributes=attributes_of(lake, spec, _rows_of(seen, parts.test)),
+        budget=spec.report.budget,
+        seed=seed,
+        threads=threads,
+    )
     failed = failed_gates(spec.gates, evaluation, yardsticks)
     inputs = digest_of([seen.frame.digest, spec.model_dump_json(), lake.digest, content.digest(), seed, threads])
     written = bundles.write(
@@ -284,7 +306,44 @@ def train(
         | {f"yardstick_{stick.name}_auc": f"{stick.evaluation.auc:.4f}" for stick in yardsticks},
         aliases=() if failed else ("challenger",),
     )
-    return Training(seen, parts, written, evaluation, yardsticks, failed, run)
+    tracking.attach(
+        store,
+        run.run_id,
+        files={
+            "appraisal.json": json.dumps(appraisal.to_dict(), ensure_ascii=False, indent=1, sort_keys=True).encode()
+        },
+        metrics=appraisal.metrics(),
+    )
+    return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run)
+
+
+def _tiers(model: str, content: Content) -> TiersSpec | None:
+    """Return the class policy if it is made for this model."""
+    if not any(item.name == "tiers.yaml" for item in content.files("pipelines")):
+        return None
+    tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
+    return tiers if tiers.model == model else None
+
+
+def _unconstrained(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> NDArray[np.float64] | None:
+    """Return the test part's raw scores by the same model whose trees may mix dimensions; None if its own may."""
+    from credit_tier.learning.calibrate import Calibration
+    from credit_tier.learning.fit import fit
+    from credit_tier.learning.scorecard import Scorer
+
+    if not spec.trees.confine:
+        return None
+    free = spec.model_copy(update={"trees": spec.trees.model_copy(update={"confine": False})})
+    fitted = fit(parts, free, seed=seed, threads=threads)
+    scorer = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
+    return scorer.raw_score(parts.test.frame.x, threads=threads)
+
+
+def _rows_of(seen: Observations, part: Part) -> nw.DataFrame[Any]:
+    """Return the rows of the spine that a part of the split holds, in its order."""
+    import narwhals as nw
+
+    return seen.spine.filter(nw.col("as_of_day").is_between(day_number(part.first), day_number(part.last)))
 
 
 def _yardsticks(seen: Observations, parts: Parts, *, seed: int) -> tuple[Yardstick, ...]:

@@ -42,6 +42,7 @@ def test_the_demo_leaves_everything_it_promises(played: tuple[Path, dict]) -> No
         "draw/public.json",
         "repair_worklist.csv",
         "validation.html",
+        "training.html",
         "index.html",
     ):
         assert (out / name).is_file(), name

@@ -33,12 +33,15 @@ def train(
     from credit_tier import training
     from credit_tier.content import Content
     from credit_tier.data.lake import Lake
+    from credit_tier.reports import training as report
 
     steps = Steps(quiet=as_json)
     with steps.step(f"训练 train {model}"):
         done = training.train(
             model, Lake.open(lake), Content.resolve(*(content or ())), store=store, seed=seed, threads=threads
         )
+    with steps.step("报告 report"):
+        page = report.publish(done, store)
     found = done.evaluation
     rows = [
         [
@@ -59,6 +62,7 @@ def train(
         f"检验 test: AUC {found.auc:.3f} ({found.auc_interval.low:.3f}–{found.auc_interval.high:.3f}) · KS {found.ks:.3f} · Brier 比 ratio {found.brier_ratio:.3f} · 预测/实际 predicted/observed {found.predicted_to_observed:.2f}",
         *(f"标尺 yardstick {item.title_zh} {item.name}: AUC {item.evaluation.auc:.3f}" for item in done.yardsticks),
         f"模型包 bundle {done.bundle.folder} · {done.bundle.digest}",
+        f"报告 report {page}",
         f"MLflow run {done.run.run_id} · version {done.run.model_version}",
         *(str(fault) for fault in done.failed_gates),
         done.headline,
@@ -66,6 +70,7 @@ def train(
     result = {
         "model": model,
         "bundle": str(done.bundle.folder),
+        "report": str(page),
         "digest": done.bundle.digest,
         "run_id": done.run.run_id,
         "version": done.run.model_version,

@@ -175,6 +175,25 @@ def set_alias(store: Path | str, model: str, alias: Alias, version: int) -> None
         client.set_registered_model_alias(model, alias, str(version))
 
 
+def attach(
+    store: Path | str, run_id: str, *, files: Mapping[str, bytes], metrics: Mapping[str, float] | None = None
+) -> None:
+    """Keep files, by name, and metrics with a run that is recorded already.
+
+    Raises
+    ------
+    MachineError (CT-LEARN-052) if there is no store or it cannot be written.
+    """
+    with _client(Path(store).resolve(), create=False) as client, tempfile.TemporaryDirectory() as name:
+        from mlflow.entities import Metric
+
+        stamp = client.get_run(run_id).info.start_time
+        client.log_batch(run_id, metrics=[Metric(key, value, stamp, 0) for key, value in (metrics or {}).items()])
+        for file, data in files.items():
+            (Path(name) / file).write_bytes(data)
+        client.log_artifacts(run_id, name)
+
+
 def resolve(store: Path | str, model: str, alias_or_version: str) -> Path:
     """Return the folder of the bundle that a model's alias, or a version number, names; open it with :meth:`Bundle.open`.
 

@@ -162,9 +162,9 @@ class ModelSpec(FileSpec):
     """Ids of the catalogue; None means all."""
     split: Split
     trees: Trees = Trees()
-    calibration: Literal["platt", "beta", "isotonic", "none"] = "platt"
+    calibration: Literal["platt", "beta", "isotonic", "auto", "none"] = "platt"
     """`platt` is affine in the log-odds, of which points are made. `beta` and `isotonic` bend the way from there to the probability,
-    so that points stay exact sums."""
+    so that points stay exact sums; `auto` bends only if that is better out of time, within the calibration part."""
     points: Points = Points()
     gates: Gates = Gates()
     report: Report = Report()
