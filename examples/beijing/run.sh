@@ -1,9 +1,10 @@
 #!/bin/sh
-# The whole loop on the published Beijing inspections, by `credit-tier` commands alone. BIN, DATA and OUT may be given.
+# The whole loop on the published Beijing inspections, by `credit-tier` commands alone. BIN, DATA, OUT and THREADS may be given.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 DATA=${DATA:?give the folder of entities.parquet, inspections.parquet and penalties.parquet}
 OUT=${OUT:-beijing-output}
+THREADS=${THREADS:-2}
 run="${BIN:+$BIN/}credit-tier"
 python="${BIN:+$BIN/}python"
 test -f "$DATA/inspections.parquet" || { echo "No inspections.parquet in $DATA: give DATA=folder" >&2; exit 4; }
@@ -13,7 +14,7 @@ export CREDIT_TIER_CONTENT
 
 "$run" content lint
 "$run" ingest "$DATA" "$OUT/lake"
-"$run" train culture_violation "$OUT/lake" --store "$OUT/mlflow" --seed 1 --threads 2 >"$OUT/training.txt"
+"$run" train culture_violation "$OUT/lake" --store "$OUT/mlflow" --seed 1 --threads "$THREADS" >"$OUT/training.txt"
 "$run" score "$OUT/lake" --store "$OUT/mlflow" --as-of 2026-01-16 --out "$OUT/scores"
 "$run" draw plan "$OUT/scores/scores.parquet" --out "$OUT/draw"
 # A fixed secret and a made-up beacon, so that the example gives the same draw again; a real round takes neither.
