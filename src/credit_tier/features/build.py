@@ -23,7 +23,7 @@ from credit_tier.features.values import from_spine
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import narwhals as nw
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 ROWS_AT_ONCE = 32_768
-"""Rows turned at a time from columns to rows: they stay in the processor's cache."""
+"""Rows filled, or turned into columns, at a time: they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FeatureFrame:
     Attributes
     ----------
     enterprise_no, as_of_day : int32, one per row, in spine order.
-    values : float32 array of shape (features, rows); NaN where a value is unknown.
+    values : float32 array of shape (features, rows), NaN where a value is unknown; in memory, row stands by row.
     features : their specs, in order.
     digest : SHA-256 over the features' declarations and the lake's digest.
     """
@@ -65,19 +65,18 @@ class FeatureFrame:
         return engines.frame({"enterprise_no": self.enterprise_no, **self.columns()}, nan_is_null=True)
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return `as_of_day` and the features as arrays by name."""
-        named = zip((f.id for f in self.features), self.values, strict=True)
-        return {AS_OF: self.as_of_day, **dict(named)}
-
-    def matrix(self) -> NDArray[np.float32]:
-        """Return the values as a float32 array of shape (rows, features), as learning wants them."""
-        result = np.empty(self.values.shape[::-1], np.float32)
+        """Return `as_of_day` and the features as arrays by name, each contiguous."""
+        result = np.empty(self.values.shape, np.float32)
 
         def turn(low: int) -> None:
-            result[low : low + ROWS_AT_ONCE] = self.values[:, low : low + ROWS_AT_ONCE].T
+            result[:, low : low + ROWS_AT_ONCE] = self.values[:, low : low + ROWS_AT_ONCE]
 
         _in_threads(turn, range(0, len(self), ROWS_AT_ONCE))
-        return result
+        return {AS_OF: self.as_of_day, **dict(zip((f.id for f in self.features), result, strict=True))}
+
+    def matrix(self) -> NDArray[np.float32]:
+        """Return the values as a float32 array of shape (rows, features), as learning wants them; nothing is copied."""
+        return self.values.T
 
 
 def catalogue_digest(features: tuple[FeatureSpec, ...]) -> str:
@@ -114,14 +113,13 @@ def build(
 
     Source: DESIGN sections 2 and 5; `reference/performance.md` lessons 1 to 4.
     """
-
-    spine = spine.sort("row")
+    spine = _in_order(spine)
     work = _Work(lake, features, spine, known, every_pass)
     subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
     values = work.filled(len(subject))
     work.run([(rows, rows.place) for rows in _ranges(spine)], values)
     work.add_others(spine, EVERY, values)
-    return FeatureFrame(subject, as_of, values, features, work.digest)
+    return FeatureFrame(subject, as_of, values.T, features, work.digest)
 
 
 def blocks(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> Iterator[FeatureFrame]:
@@ -129,14 +127,13 @@ def blocks(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[An
 
     Only one range is in memory, so that a city larger than memory is worked through; the figures are those of :func:`build`.
     """
-
-    spine = spine.sort("row")
+    spine = _in_order(spine)
     work = _Work(lake, features, spine)
     for rows in _ranges(spine):
         values = work.filled(len(rows.subject))
         work.run([(rows._replace(place=np.arange(len(rows.subject))), rows.place)], values)
         work.add_others(spine, rows.place, values)
-        yield FeatureFrame(rows.subject, rows.as_of, values, features, work.digest)
+        yield FeatureFrame(rows.subject, rows.as_of, values.T, features, work.digest)
 
 
 class _Work:
@@ -161,17 +158,14 @@ class _Work:
 
     def filled(self, rows: int) -> NDArray[np.float32]:
         """Return the result with the declared value where none is known."""
-        values = np.empty((len(self.features), rows), np.float32)
+        values = np.empty((rows, len(self.features)), np.float32)
+        fills = [np.nan if f.missing.fill is None else f.missing.fill for f in self.features]
+        known = np.array(fills, np.float32)
 
-        def fill(row: int) -> None:
-            known = self.features[row].missing.fill
-            values[row] = np.nan if known is None else known
+        def fill(low: int) -> None:
+            values[low : low + ROWS_AT_ONCE] = known
 
-        if rows == 1:  # a pool would cost more than the work
-            for row in range(len(self.features)):
-                fill(row)
-        else:
-            _in_threads(fill, range(len(self.features)))
+        _in_threads(fill, range(0, rows, ROWS_AT_ONCE))
         return values
 
     def run(self, ranges: list[tuple[Rows, NDArray[np.int64]]], values: NDArray[np.float32]) -> None:
@@ -182,19 +176,15 @@ class _Work:
             item.run(self.reader, rows, origin, context=self.context, out=values)
 
         tasks = [(item, rows, origin) for rows, origin in ranges for item in self.passes]
-        if values.shape[1] == 1:
-            for task in tasks:
-                one(task)
-        else:
-            _in_threads(one, tasks)
+        _in_threads(one, tasks, alone=len(values) == 1)
 
     def add_others(self, spine: nw.DataFrame[Any], rows: Places, values: NDArray[np.float32]) -> None:
         """Compute features of groups and of the spine itself."""
         for place, f in enumerate(self.features):
             if f.group_by is not None:
-                values[place] = _filled(self.context.figures(f, rows), f)
+                values[:, place] = _filled(self.context.figures(f, rows), f)
             elif f.source == "spine":
-                values[place] = _filled(spine.select(from_spine(f).alias(f.id))[f.id].to_numpy()[rows], f)
+                values[:, place] = _filled(spine.select(from_spine(f).alias(f.id))[f.id].to_numpy()[rows], f)
 
 
 def passes(features: tuple[FeatureSpec, ...], spec_of: Callable[[str], DatasetSpec]) -> list[TablePass]:
@@ -213,11 +203,24 @@ def passes(features: tuple[FeatureSpec, ...], spec_of: Callable[[str], DatasetSp
     ]
 
 
-def _in_threads(work: Callable[[Any], None], parts: Iterable[Any]) -> None:
-    """Do work on several parts at a time; it lets go of the interpreter's lock while it counts, reads or copies."""
+def _in_threads(work: Callable[[Any], None], parts: Sequence[Any], *, alone: bool = False) -> None:
+    """Do work on several parts at a time; it lets go of the interpreter's lock while it counts, reads or copies.
+
+    A single part, or parts said to be small, are not worth a pool.
+    """
+    if alone or len(parts) == 1:
+        for part in parts:
+            work(part)
+        return
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for _ in pool.map(work, parts):
             pass
+
+
+def _in_order(spine: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """Return the spine sorted by row; to look is much quicker than to sort."""
+    row = spine["row"].to_numpy()
+    return spine if (row[1:] > row[:-1]).all() else spine.sort("row")
 
 
 def _ranges(spine: nw.DataFrame[Any]) -> Iterator[Rows]:

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 NONE: Final = np.iinfo(np.int64).min
 """Stands for an empty value."""
 
+GREATEST: Final = np.iinfo(np.int64).max
+
+WORD: Final = 63
+"""Tests whose bits fit into one word of flags."""
+
+BLOCK: Final = 1024
+"""Rows worked on together: their figures stay in the processor's cache."""
+
 KINDS: Final = (
     "shrunken_share",
     "count",
@@ -36,7 +44,7 @@ KINDS: Final = (
     "streak",
     "days_since_value",
 )
-"""What a feature makes of its records; a feature names its kind by the place in this list. Those up to trend only count records."""
+"""What a feature makes of its records; a feature names its kind by the place in this list."""
 
 _SHRUNKEN_SHARE, _COUNT, _EXISTS, _SHARE, _TREND, _SHRUNKEN_MEAN, _SUM, _MEAN = range(8)
 _MAX, _MIN, _LAST, _SINCE, _UNIQUE, _STREAK, _SINCE_VALUE = range(8, 15)
@@ -69,27 +77,32 @@ class Records(NamedTuple):
 
 
 class Tests(NamedTuple):
-    """Which records count, one entry per different test: word and bit of the flags, row of the bounds or -1, days of the window."""
+    """Which records count: test t has bit ``t % WORD`` of word ``t // WORD``.
 
-    word: NDArray[np.int64]
-    bit: NDArray[np.int64]
+    `bound` is a test's row of the bounds or -1, `days` its window. `within` (ages × words) has the bits of the tests whose window
+    holds an age in days, its last row those of every greater age; `unbound` (bounds × words) those of the tests that do without a bound.
+    """
+
     bound: NDArray[np.int64]
     days: NDArray[np.int32]
+    within: NDArray[np.int64]
+    unbound: NDArray[np.int64]
 
 
 class Features(NamedTuple):
-    """What is made of the records that count, sorted by test; those of test t stand in ``first[t] : first[t + 1]``.
+    """What is made of the records that count, sorted by kind; those of kind k stand in ``begin[k] : begin[k + 1]``.
 
-    `kind` of :data:`KINDS`, `narrower` the test of a share's numerator, a trend's later half or a streak, `value` row of the
-    values, `scale` worth of a whole number, `place` column of the result, `weight` and
-    `wider` (row of `wide`) of a shrunken figure, `stamp` where the marks of different values begin.
+    `test` which records count, `narrower` the test of a share's numerator, a trend's later half or a streak, `value` row of
+    the values, `scale` worth of a whole number, `fill` what stands for an unknown value, `place` column of the result,
+    `weight` and `wider` (row of `wide`) of a shrunken figure, `stamp` where the marks of different values begin.
     """
 
-    first: NDArray[np.int64]
-    kind: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    test: NDArray[np.int64]
     narrower: NDArray[np.int64]
     value: NDArray[np.int64]
     scale: NDArray[np.float64]
+    fill: NDArray[np.float64]
     place: NDArray[np.int64]
     weight: NDArray[np.float64]
     wider: NDArray[np.int64]
@@ -99,131 +112,267 @@ class Features(NamedTuple):
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the interpreter's lock; keep the machine code for the next process where a folder for it can be written."""
     try:
-        compiled: Callable[..., Any] = njit(nogil=True, cache=True)(function)
+        compiled: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # no such folder
-        compiled = njit(nogil=True)(function)
+        compiled = njit(nogil=True, error_model="numpy")(function)
     return compiled
 
 
 @_compiled
-def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917
-    # Arrays by names of their own: reached through their tuple, each access would count a reference.
-    rows_subject, rows_as_of, rows_place = rows.subject, rows.as_of, rows.place
+def _first_rows(subject):  # type: ignore[no-untyped-def]
+    """Return for each number from the first subject to the one after the last where its rows begin."""
+    base = subject[0]
+    first = np.zeros(subject[-1] - base + 2, np.int64)
+    for i in range(subject.shape[0]):
+        first[subject[i] - base + 1] = i + 1
+    for at in range(1, first.shape[0]):
+        first[at] = max(first[at], first[at - 1])
+    return first
+
+
+@_compiled
+def _meet(rows, low, high, first_row, start, records, oldest, pairs):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    """Pair the rows low to high - 1 with the records from `start` on that are visible to them, in the order of the records.
+
+    Returns the pairs and how many there are: row (counted from low), record, and age of the record. They are made longer if need be.
+    """
+    subject, as_of = rows.subject, rows.as_of
     record_subject, event, known, until = records.subject, records.event, records.known, records.until
-    flags, lower, upper, values = records.flags, records.lower, records.upper, records.values
-    word, bit, bound, days = tests.word, tests.bit, tests.bound, tests.days
-    first, kinds, narrower, value_row = features.first, features.kind, features.narrower, features.value
-    scale, column, weight, wider, stamp = (
-        features.scale,
-        features.place,
-        features.weight,
-        features.wider,
-        features.stamp,
+    base, last = subject[0], subject[high - 1]
+    room, end = 0, start
+    while end < record_subject.shape[0] and record_subject[end] <= last:
+        at = record_subject[end] - base
+        room += max(min(first_row[at + 1], high) - max(first_row[at], low), 0)
+        end += 1
+    if room >= pairs.shape[1]:
+        pairs = np.empty((3, 2 * room), np.int32)
+    row, record, ages = pairs
+    count = 0
+    for r in range(start, end):
+        at = record_subject[r] - base
+        for i in range(max(first_row[at], low), min(first_row[at + 1], high)):
+            age = as_of[i] - event[r]
+            row[count], record[count], ages[count] = i - low, r, age
+            count += (known[r] < as_of[i]) & (as_of[i] <= until[r]) & (age > 0) & (age <= oldest)
+    return pairs, count
+
+
+@_compiled
+def _bits(rows, row, record, age, records, tests):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    """Return the tests that pairs meet, words × pairs."""
+    n_words, eldest = records.flags.shape[0], tests.within.shape[0] - 1
+    bits = np.empty((n_words, row.shape[0]), np.int64)
+    for w in range(n_words):
+        flags, within, met = records.flags[w], tests.within[:, w], bits[w]
+        for p in range(row.shape[0]):
+            met[p] = flags[record[p]] & within[min(age[p], eldest)]
+        for b in range(records.lower.shape[0]):
+            lower, upper, otherwise = records.lower[b], records.upper[b], tests.unbound[b, w]
+            for p in range(row.shape[0]):
+                as_of, r = rows[row[p]], record[p]
+                met[p] &= -1 if (lower[r] < as_of) & (as_of <= upper[r]) else otherwise
+    return bits
+
+
+@_compiled
+def _add(row, bits, shift, number):  # type: ignore[no-untyped-def]
+    for p in range(row.shape[0]):
+        number[row[p]] += (bits[p] >> shift) & 1
+
+
+@_compiled
+def _add_values(row, record, bits, shift, values, total, terms):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    for p in range(row.shape[0]):
+        value = values[record[p]]
+        takes = (bits[p] >> shift) & (value != NONE)
+        total[row[p]] += value if takes else 0
+        terms[row[p]] += takes
+
+
+@_compiled
+def _greatest(row, record, bits, shift, values, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    for p in range(row.shape[0]):
+        value = np.int64(values[record[p]])
+        total[row[p]] = max(total[row[p]], value if (bits[p] >> shift) & 1 else NONE)
+
+
+@_compiled
+def _least(row, record, bits, shift, values, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    for p in range(row.shape[0]):
+        value = values[record[p]]
+        takes = (bits[p] >> shift) & (value != NONE)
+        total[row[p]] = min(total[row[p]], value if takes else GREATEST)
+
+
+@_compiled
+def _latest(row, record, bits, shift, values, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    for p in range(row.shape[0]):
+        total[row[p]] = values[record[p]] if (bits[p] >> shift) & 1 else total[row[p]]
+
+
+@_compiled
+def _different(row, record, bits, shift, values, total, stamps):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    """Count different values; `stamps` holds for each value the row that met it last, so the pairs are taken row by row."""
+    place = np.zeros(total.shape[0] + 1, np.int64)
+    for p in range(row.shape[0]):
+        place[row[p] + 1] += 1
+    place = np.cumsum(place)
+    order = np.empty(row.shape[0], np.int64)
+    for p in range(row.shape[0]):
+        order[place[row[p]]] = p
+        place[row[p]] += 1
+    for p in order:
+        value = values[record[p]]
+        if (bits[p] >> shift) & (value != NONE):
+            total[row[p]] += stamps[value] != row[p]
+            stamps[value] = row[p]
+    for p in order:
+        value = values[record[p]]
+        if value != NONE:
+            stamps[value] = -1
+
+
+@_compiled
+def _streak(row, bits, shift, narrower, narrower_shift, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    for p in range(row.shape[0]):
+        longer = total[row[p]] + 1 if (narrower[p] >> narrower_shift) & 1 else 0
+        total[row[p]] = longer if (bits[p] >> shift) & 1 else total[row[p]]
+
+
+@_compiled
+def _figures(kind, k, rows, row, record, bits, number, features, values, event, wide, stamps, figure):  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917
+    """Compute feature k of one kind for `rows`, the places of the rows that any record counts for."""
+    test, narrower, fill, scale = features.test[k], features.narrower[k], features.fill[k], features.scale[k]
+    word, shift, some, part = bits[test // WORD], test % WORD, number[test], number[narrower]
+    height = figure.shape[0]
+    total, terms = np.zeros(height, np.int64), np.zeros(height, np.int64)
+    if kind == _COUNT:
+        for i in range(height):
+            figure[i] = some[i] if some[i] else fill
+    elif kind == _EXISTS:
+        for i in range(height):
+            figure[i] = 1 if some[i] else fill
+    elif kind == _SHARE:
+        for i in range(height):
+            figure[i] = float(part[i]) / float(some[i]) if some[i] else fill
+    elif kind == _TREND:
+        for i in range(height):
+            figure[i] = 2 * part[i] - some[i] if some[i] else fill
+    elif kind == _SUM:
+        _add_values(row, record, word, shift, values, total, terms)
+        for i in range(height):
+            figure[i] = float(total[i]) * scale if some[i] else fill
+    elif kind == _MEAN:
+        _add_values(row, record, word, shift, values, total, terms)
+        for i in range(height):
+            figure[i] = float(total[i]) / float(terms[i]) * scale if terms[i] else fill
+    elif kind == _MAX:
+        total[:] = NONE
+        _greatest(row, record, word, shift, values, total)
+        for i in range(height):
+            figure[i] = float(total[i]) * scale if total[i] != NONE else fill
+    elif kind == _MIN:
+        total[:] = GREATEST
+        _least(row, record, word, shift, values, total)
+        for i in range(height):
+            figure[i] = float(total[i]) * scale if total[i] != GREATEST else fill
+    elif kind == _LAST:
+        total[:] = NONE
+        _latest(row, record, word, shift, values, total)
+        for i in range(height):
+            figure[i] = float(total[i]) * scale if total[i] != NONE else fill
+    elif kind == _SINCE:
+        total[:] = NONE
+        _greatest(row, record, word, shift, event, total)
+        for i in range(height):
+            figure[i] = rows.as_of[i] - total[i] if total[i] != NONE else fill
+    elif kind == _SINCE_VALUE:
+        total[:] = NONE
+        _latest(row, record, word, shift, values, total)
+        for i in range(height):
+            figure[i] = rows.as_of[i] - total[i] if total[i] != NONE else fill
+    elif kind == _UNIQUE:
+        _different(row, record, word, shift, values, total, stamps)
+        for i in range(height):
+            figure[i] = total[i] if some[i] else fill
+    elif kind == _STREAK:
+        _streak(row, word, shift, bits[narrower // WORD], narrower % WORD, total)
+        for i in range(height):
+            figure[i] = total[i] if some[i] else fill
+    else:
+        if kind == _SHRUNKEN_SHARE:
+            total, terms, scale = part, some, 1.0
+        else:
+            _add_values(row, record, word, shift, values, total, terms)
+        weight = features.weight[k]
+        for i in range(height):
+            found = (float(total[i]) * scale + weight * wide[features.wider[k], rows.place[i]]) / (terms[i] + weight)
+            figure[i] = fill if np.isnan(found) else found
+
+
+@_compiled
+def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    n_rows, n_tests, n_features, n_records = (
+        len(rows.subject),
+        len(tests.days),
+        len(features.test),
+        len(records.subject),
     )
-    n_tests, n_features, n_records = days.shape[0], kinds.shape[0], record_subject.shape[0]
-    counts = np.zeros(n_tests, np.bool_)
-    oldest = days.max()
-    leans = (weight > 0).any()
-    number = np.zeros(n_tests, np.int64)
-    total = np.zeros(n_features, np.int64)
-    terms = np.zeros(n_features, np.int64)
+    begin = features.begin
+    leans = begin[_SHRUNKEN_SHARE + 1] + begin[_SHRUNKEN_MEAN + 1] - begin[_SHRUNKEN_MEAN] > 0
+    oldest = tests.days.max()
+    first_row = _first_rows(rows.subject)
+    pairs = np.empty((3, 4 * BLOCK), np.int32)
+    hit = np.empty(BLOCK, np.bool_)
+    dense = np.empty(BLOCK, np.int64)
+    number = np.empty((n_tests, BLOCK), np.int64)
+    figures = np.empty(
+        (n_features, BLOCK + 16), np.float32
+    )  # a power of two would crowd them in few places of the cache
     start = 0
-    for i in range(rows_subject.shape[0]):
-        subject, as_of, place = rows_subject[i], rows_as_of[i], rows_place[i]
-        while start < n_records and record_subject[start] < subject:
+    for low in range(0, n_rows, BLOCK):
+        high = min(low + BLOCK, n_rows)
+        while start < n_records and records.subject[start] < rows.subject[low]:
             start += 1
-        number[:] = 0
-        total[:] = 0
-        terms[:] = 0
-        r = start
-        met = leans
-        while r < n_records and record_subject[r] == subject:
-            if not (known[r] < as_of <= until[r] and event[r] < as_of):
-                r += 1
-                continue
-            age = as_of - event[r]
-            if age > oldest:
-                r += 1
-                continue
-            met = True
-            for t in range(n_tests):
-                b = bound[t]
-                counts[t] = (
-                    age <= days[t] and flags[word[t], r] & bit[t] != 0 and (b < 0 or lower[b, r] < as_of <= upper[b, r])
-                )
-                number[t] += counts[t]
-            for t in range(n_tests):
-                if not counts[t]:
-                    continue
-                for k in range(first[t], first[t + 1]):
-                    kind = kinds[k]
-                    if kind <= _TREND:
-                        continue
-                    if kind == _SINCE:
-                        if terms[k] == 0 or event[r] > total[k]:
-                            total[k] = event[r]
-                        terms[k] = 1
-                        continue
-                    if kind == _STREAK:
-                        terms[k] = 1
-                        total[k] = total[k] + 1 if counts[narrower[k]] else 0
-                        continue
-                    value = values[value_row[k], r]
-                    if kind in (_LAST, _SINCE_VALUE):
-                        total[k] = value
-                        terms[k] = value != NONE
-                    elif value == NONE:
-                        continue
-                    elif kind == _UNIQUE:
-                        mark = stamp[k] + value
-                        if stamps[mark] != i:
-                            stamps[mark] = i
-                            total[k] += 1
-                        terms[k] = 1
-                    elif kind == _MAX:
-                        if terms[k] == 0 or value > total[k]:
-                            total[k] = value
-                        terms[k] = 1
-                    elif kind == _MIN:
-                        if terms[k] == 0 or value < total[k]:
-                            total[k] = value
-                        terms[k] = 1
-                    else:
-                        total[k] += value
-                        terms[k] += 1
-            r += 1
-        if not met:
+        pairs, count = _meet(rows, low, high, first_row, start, records, oldest, pairs)
+        row, record = pairs[0, :count], pairs[1, :count]
+        bits = _bits(rows.as_of[low:high], row, record, pairs[2, :count], records, tests)
+        hit[:] = leans
+        for p in range(count):
+            hit[row[p]] = True
+        height = 0
+        for i in range(high - low):
+            dense[height] = low + i
+            height += hit[i]
+        if height == 0:
             continue
+        if height < high - low:
+            place = np.cumsum(hit) - 1
+            for p in range(count):
+                row[p] = place[row[p]]
+        number[:, :height] = 0
         for t in range(n_tests):
-            for k in range(first[t], first[t + 1]):
-                kind = kinds[k]
-                value = np.nan
-                if kind in (_SHRUNKEN_SHARE, _SHRUNKEN_MEAN):
-                    top = float(number[narrower[k]]) if kind == _SHRUNKEN_SHARE else float(total[k])
-                    bottom = float(number[t]) if kind == _SHRUNKEN_SHARE else float(terms[k])
-                    value = (top * scale[k] + weight[k] * wide[wider[k], i]) / (bottom + weight[k])
-                elif number[t] > 0:
-                    if kind == _COUNT:
-                        value = float(number[t])
-                    elif kind == _EXISTS:
-                        value = 1.0
-                    elif kind == _SHARE:
-                        value = float(number[narrower[k]]) / float(number[t])
-                    elif kind == _TREND:
-                        value = float(2 * number[narrower[k]] - number[t])
-                    elif kind == _SUM:
-                        value = float(total[k]) * scale[k]
-                    elif terms[k] > 0:
-                        if kind == _MEAN:
-                            value = float(total[k]) / float(terms[k]) * scale[k]
-                        elif kind in (_SINCE, _SINCE_VALUE):
-                            value = float(as_of) - float(total[k])
-                        else:
-                            value = float(total[k]) * scale[k]
-                    elif kind == _UNIQUE:
-                        value = 0.0
-                if not np.isnan(value):
-                    out[column[k], place] = value
+            _add(row, bits[t // WORD], t % WORD, number[t])
+        chosen = Rows(rows.subject, rows.as_of[dense[:height]], dense[:height])
+        for kind in range(begin.shape[0] - 1):
+            for k in range(begin[kind], begin[kind + 1]):
+                values, figure = records.values[max(features.value[k], 0)], figures[k, :height]
+                _figures(
+                    kind, k, chosen, row, record, bits, number, features, values, records.event, wide,
+                    stamps[features.stamp[k] :], figure,
+                )  # fmt: skip
+        for i in range(height):
+            line = out[rows.place[dense[i]]]
+            for k in range(n_features):
+                line[features.place[k]] = figures[k, i]
+
+
+@_compiled
+def mark(flags, holds, bits):  # type: ignore[no-untyped-def]
+    """Set bits in the words of the records for which something holds."""
+    for r in range(flags.shape[0]):
+        if holds[r]:
+            flags[r] |= bits
 
 
 @_compiled
@@ -246,9 +395,9 @@ def latest(subject, as_of, record_subject, known, until):  # type: ignore[no-unt
 def _spread(group, records, tests, test, value_row, only_counts, place, base, n_days, keys, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     event, known, until, flags = records.event, records.known, records.until, records.flags
     lower, upper, values = records.lower, records.upper, records.values
-    word, bit, bound, days = tests.word[test], tests.bit[test], tests.bound[test], tests.days[test]
+    word, bit, bound, days = test // WORD, test % WORD, tests.bound[test], tests.days[test]
     for r in range(group.shape[0]):
-        if group[r] < 0 or flags[word, r] & bit == 0:
+        if group[r] < 0 or flags[word, r] >> bit & 1 == 0:
             continue
         low = max(event[r], known[r]) + 1
         high = min(until[r], event[r] + days)
@@ -313,7 +462,7 @@ def fold(
     out: NDArray[np.float32],
     marks: int,
 ) -> None:
-    """Write the features that rows have into `out` (columns × rows of the result), which holds already what stands for the others.
+    """Write the features that rows have into `out` (rows of the result × columns), which holds already what stands for the others.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class TablePass:
 
     Parameters
     ----------
-    places : row of the result for each feature.
+    places : column of the result for each feature.
 
     Raises
     ------
@@ -70,18 +70,20 @@ class TablePass:
         main = {f.id: selections_of(f)[0] for f in features}
         narrower = {f.id: selections_of(f)[1] for f in features}
         selections = list(dict.fromkeys([*main.values(), *narrower.values()]))
-        chosen = sorted(features, key=lambda f: selections.index(main[f.id]))
+        chosen = sorted(features, key=kind_of)
         values = list(dict.fromkeys(value for f in chosen if (value := value_of(f)) is not None))
         self.table = Prepared(spec, selections, values)
         rows = [-1 if (value := value_of(f)) is None else values.index(value) for f in chosen]
         scales = [1.0 if row < 0 or values[row].is_distinct else scale_of(values[row].column, spec) for row in rows]
-        sizes = [sum(main[f.id] == selection for f in chosen) for selection in selections]
+        fills = [np.nan if f.missing.fill is None else f.missing.fill for f in chosen]
+        kinds = np.array([kind_of(f) for f in chosen])
         self.features = Features(
-            first=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            kind=np.array([kind_of(f) for f in chosen], np.int64),
+            begin=np.searchsorted(kinds, np.arange(len(KINDS) + 1)),
+            test=np.array([selections.index(main[f.id]) for f in chosen], np.int64),
             narrower=np.array([selections.index(narrower[f.id]) for f in chosen], np.int64),
             value=np.array(rows, np.int64),
             scale=np.array(scales, np.float64),
+            fill=np.array(fills, np.float64),
             place=np.array([places[f.id] for f in chosen], np.int64),
             weight=np.array([f.shrink.weight if f.shrink else 0.0 for f in chosen], np.float64),
             wider=np.array([self.shrunken.index(f) if f.shrink else -1 for f in chosen], np.int64),
@@ -96,7 +98,7 @@ class TablePass:
     def run(
         self, reader: Reader, rows: Rows, origin: NDArray[np.int64], *, context: Context, out: NDArray[np.float32]
     ) -> None:
-        """Compute the features of some rows into `out` (all features × rows of the result); `origin` is their place in the spine."""
+        """Compute the features of some rows into `out` (rows of the result × all features); `origin` is their place in the spine."""
         low, high = int(rows.subject[0]), int(rows.subject[-1]) + 1
         if self.via is None:
             frame = self.table.between(reader.lake, low, high)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from credit_tier.features.conditions import bind, split
-from credit_tier.features.kernel import NONE, Records, Tests
+from credit_tier.features.kernel import NONE, WORD, Records, Tests, mark
 from credit_tier.features.values import numeric
 from credit_tier.features.visible import event_day
 from credit_tier.specs.condition import Condition
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from credit_tier.data.lake import Lake
     from credit_tier.specs.dataset import DatasetSpec
 
-SUBJECTS_AT_ONCE = 250_000
-"""Subjects whose records are read together: bounds the memory, and divides the parts in which the lake is written."""
-
-WORD = 63
-"""Conditions that fit into one word of flags; bit 0 of the first word is always set, for tests without conditions."""
+SUBJECTS_AT_ONCE = 500_000
+"""Subjects whose records are read together: bounds the memory; a part of the lake holds as many."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,11 @@ class Prepared:
         self.fixed = list(dict.fromkeys(fixed for fixed, _ in parts.values() if fixed))
         bounded = [conditions for conditions, (_, bounds) in parts.items() if bounds is not None]
         self.bounds = [bounds for _, bounds in parts.values() if bounds is not None]
+        bound = [bounded.index(s.conditions) if s.conditions in bounded else -1 for s in selections]
+        self.tests = bits_of_tests([s.days for s in selections], bound)
         fixed = [parts[s.conditions][0] for s in selections]
-        bits = [1 + self.fixed.index(conditions) if conditions else 0 for conditions in fixed]
-        self.tests = Tests(
-            word=np.array([bit // WORD for bit in bits], np.int64),
-            bit=np.array([1 << (bit % WORD) for bit in bits], np.int64),
-            bound=np.array(
-                [bounded.index(s.conditions) if s.conditions in bounded else -1 for s in selections], np.int64
-            ),
-            days=np.array([2 * FOREVER if s.days is None else s.days for s in selections], np.int32),
-        )
-        self.takes_all = 0 in bits
+        self._bits = {wanted: _words([wanted == given for given in fixed]) for wanted in dict.fromkeys([(), *fixed])}
+        self.takes_all = () in fixed
         """Whether some selection has no condition that is known without the as_of."""
 
         self._columns = self._expressions()
@@ -120,11 +111,13 @@ class Prepared:
         import narwhals as nw
 
         height = len(frame)
-        flags = np.zeros((len(self.fixed) // WORD + 1, height), np.int64)
-        flags[0] = 1
-        for place in range(len(self.fixed)):
-            word, bit = divmod(place + 1, WORD)
-            flags[word] |= frame[f"c{place}"].to_numpy().astype(np.int64) << bit
+        flags = np.empty((self.tests.within.shape[1], height), np.int64)
+        flags[:] = self._bits[()][:, None]
+        for place, conditions in enumerate(self.fixed):
+            holds = frame[f"c{place}"].to_numpy()
+            for word, bits in enumerate(self._bits[conditions]):
+                if bits:
+                    mark(flags[word], holds, bits)
         values = np.empty((len(self.values), height), np.int64)
         for place, value in enumerate(self.values):
             column = frame[f"v{place}"]
@@ -147,3 +140,29 @@ class Prepared:
         for place in range(len(self.bounds)):
             result[place] = frame[f"{side}{place}"].to_numpy()
         return result
+
+
+def bits_of_tests(days: list[int | None], bound: list[int]) -> Tests:
+    """Return the kernel's tests, given the window of each (None: all history) and its row of the bounds or -1.
+
+    >>> bits_of_tests([2, None], [-1, 0]).within[:, 0].tolist(), bits_of_tests([2, None], [-1, 0]).unbound.tolist()
+    ([3, 3, 3, 2], [[1]])
+    """
+    ages = max((window for window in days if window is not None), default=0) + 2
+    bounds = max(bound, default=-1) + 1
+    return Tests(
+        bound=np.array(bound, np.int64),
+        days=np.array([2 * FOREVER if window is None else window for window in days], np.int32),
+        within=np.array([_words([window is None or age <= window for window in days]) for age in range(ages)]),
+        unbound=np.array([_words([row != other for other in bound]) for row in range(bounds)], np.int64).reshape(
+            bounds, len(days) // WORD + 1
+        ),
+    )
+
+
+def _words(tests: list[bool]) -> NDArray[np.int64]:
+    """Return the bits of some tests as words."""
+    words = np.zeros(len(tests) // WORD + 1, np.int64)
+    for test, holds in enumerate(tests):
+        words[test // WORD] |= int(holds) << test % WORD
+    return words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from credit_tier.data import engines
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF, bind
 from credit_tier.features.values import register_column
@@ -51,15 +52,22 @@ def grid(lake: Lake, where: tuple[Condition, ...], dates: list[date]) -> nw.Data
         raise FeatureError.of(
             "CT-FEAT-010", what="the cohort has no as_of date.", advice="Check 'first' against the data cut-off."
         )
+    import numpy as np
+
     spec = lake.spec(lake.register)
     columns = dict.fromkeys(["enterprise_no", "known_day", "superseded_day", *(c.column for c in where)])
     register = lake.frame(lake.register).select(*columns)
-    parts = []
-    for as_of in dates:
-        day = day_number(as_of)
-        members = register.filter(is_visible(nw.lit(day))).with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
-        parts.append(members.filter(bind(where, spec, knows_as_of=True)).select("enterprise_no", AS_OF))
-    return _numbered(nw.concat(parts), [])
+    days = [day_number(as_of) for as_of in sorted(dates)]
+    members = []
+    for day in days:
+        seen = register.filter(is_visible(nw.lit(day))).with_columns(nw.lit(day).cast(nw.Int32).alias(AS_OF))
+        found = seen.filter(bind(where, spec, knows_as_of=True)).select("enterprise_no").collect()
+        members.append(found["enterprise_no"].to_numpy())
+    subject = np.concatenate(members)
+    if len(subject) == 0:
+        raise _empty()
+    as_of_day = np.repeat(np.array(days, np.int32), [len(part) for part in members])
+    return engines.frame({"row": np.arange(len(subject)), "enterprise_no": subject, AS_OF: as_of_day})
 
 
 def observations(lake: Lake, model: ModelSpec) -> nw.DataFrame[Any]:
@@ -106,13 +114,17 @@ def _numbered(rows: nw.LazyFrame[Any], attributes: list[str]) -> nw.DataFrame[An
 
     frame = rows.sort(AS_OF, "enterprise_no").collect().with_row_index("row")
     if len(frame) == 0:
-        raise FeatureError.of(
-            "CT-FEAT-010",
-            what="the cohort is empty.",
-            advice="Check its conditions against the lake (credit-tier lake show).",
-        )
+        raise _empty()
     return frame.select(
         nw.col("row").cast(nw.Int64), nw.col("enterprise_no").cast(nw.Int32), nw.col(AS_OF).cast(nw.Int32), *attributes
+    )
+
+
+def _empty() -> FeatureError:
+    return FeatureError.of(
+        "CT-FEAT-010",
+        what="the cohort is empty.",
+        advice="Check its conditions against the lake (credit-tier lake show).",
     )
 
 
