@@ -1,6 +1,7 @@
 """The data scientist's door: from a lake and a model declaration to a tested, calibrated, recorded bundle.
 
-`observe` gives point-in-time features and mature labels, `train` a finished training, `champion` the bundle in use; the README shows them.
+`observe` gives point-in-time features and mature labels, `train` a finished training; `promote` and `rollback` are the decisions of a
+person about what it made, `champion` the bundle in use. The README shows them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from credit_tier.canonical import digest_of
 from credit_tier.content import Content
 from credit_tier.data.lake import Lake
 from credit_tier.errors import ContentError, Fault, LearningError
+from credit_tier.learning.promotion import champion, promote, rollback
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import ModelSpec, TiersSpec
 from credit_tier.temporal import day_number
@@ -31,6 +33,19 @@ if TYPE_CHECKING:
     from credit_tier.learning.splits import Part, Parts, TrainingFrame
     from credit_tier.learning.tracking import RunInfo
     from credit_tier.learning.yardstick import Yardstick
+
+__all__ = [
+    "Observations",
+    "Training",
+    "audit",
+    "champion",
+    "declared",
+    "observe",
+    "promote",
+    "require_no_leak",
+    "rollback",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -222,7 +237,7 @@ def train(
     """Train, calibrate, test and record a model.
 
     Same lake, content, seed and threads give the same bundle, byte for byte.
-    The new version gets the alias `challenger` if it passes its gates, and `champion` only if there is none yet.
+    The new version gets the alias `challenger` if it passes its gates; `champion` is given by :func:`promote` only.
 
     Parameters
     ----------
@@ -240,6 +255,7 @@ def train(
     from credit_tier.learning.appraise import Other, appraise, chosen, grading_of
     from credit_tier.learning.attributes import attributes_of
     from credit_tier.learning.calibrate import Calibration, calibrate
+    from credit_tier.learning.card import card_of
     from credit_tier.learning.evaluate import evaluate
     from credit_tier.learning.figures import draw
     from credit_tier.learning.fit import fit
@@ -289,6 +305,7 @@ def train(
         key=signer,
     )
     digests = {"lake": lake.digest, "catalogue": seen.catalogue_digest, "content": content.digest()}
+    prose = [item for item in content.files("models", suffix=".md") if item.name == f"{model}/card.md"]
     run = tracking.log_training(
         store,
         experiment=model,
@@ -304,6 +321,7 @@ def train(
         figures=draw(evaluation, yardsticks),
         tags={f"{name}_digest": value for name, value in digests.items()}
         | {f"yardstick_{stick.name}_auc": f"{stick.evaluation.auc:.4f}" for stick in yardsticks},
+        card=card_of(written.manifest, prose[0].path.read_text("utf-8") if prose else ""),
         aliases=() if failed else ("challenger",),
     )
     tracking.attach(
@@ -359,16 +377,3 @@ def _yardsticks(seen: Observations, parts: Parts, *, seed: int) -> tuple[Yardsti
     if seen.spec.history_feature is not None:
         found.append(single_feature(parts, seen.spec.history_feature, seed=seed))
     return tuple(found)
-
-
-def champion(store: Path | str, model: str) -> Bundle:
-    """Return the bundle that MLflow names the model's champion, every byte of it checked.
-
-    Raises
-    ------
-    LearningError if the store has no such model or alias, or the bundle is damaged.
-    """
-    from credit_tier.learning import tracking
-    from credit_tier.learning.bundle import Bundle
-
-    return Bundle.open(tracking.resolve(store, model, "champion"))

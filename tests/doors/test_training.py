@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from credit_tier import training
-from credit_tier.errors import ContentError, LearningError, MachineError
+from credit_tier.errors import ContentError, LearningError, MachineError, RefusedError
 from credit_tier.features import own
 from credit_tier.learning.bundle import Bundle
 from credit_tier.learning.bundle_files import CAPS, SIGNATURE
@@ -56,11 +57,14 @@ def test_the_model_ranks_better_than_chance_on_later_visits(trained) -> None:
 def test_the_champion_is_the_registered_bundle_and_no_file_appears_elsewhere(
     trained, city, tmp_path: Path, monkeypatch
 ) -> None:
-    """MLflow's registry leads to the same bytes; the working directory stays empty and the process's own store untouched."""
+    """Once promoted, the registry leads to the same bytes; the working directory stays empty and the process's own store untouched."""
     monkeypatch.chdir(tmp_path)
     before = os.environ.get("MLFLOW_TRACKING_URI")
-    found = training.champion(city / "mlflow", "violation_risk")
+    store = city / "mlflow"
+    training.promote(store, "violation_risk", who="甲", why="首个模型", at=datetime(2026, 1, 2, tzinfo=UTC))
+    found = training.champion(store, "violation_risk")
     assert found.digest == trained.bundle.digest
+    assert found.signer.trusted_as == "store"
     assert list(tmp_path.iterdir()) == []
     assert os.environ.get("MLFLOW_TRACKING_URI") == before
 
@@ -97,6 +101,10 @@ def test_a_failed_gate_records_the_run_and_gives_no_alias(lake, content, tmp_pat
     assert done.run.aliases == ()
     with pytest.raises(LearningError, match="CT-LEARN-051"):
         training.champion(tmp_path / "store", "strict")
+    with pytest.raises(RefusedError, match=r"CT-LEARN-080 strict 1: AUC .*0\.99"):
+        training.promote(
+            tmp_path / "store", "strict", version=1, who="甲", why="试", at=datetime(2026, 1, 2, tzinfo=UTC)
+        )
 
 
 def test_errors_name_what_there_is(lake, content, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.figures import draw
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts
-from credit_tier.learning.tracking import Alias, RunInfo, datasets_of, log_training, resolve, set_alias
+from credit_tier.learning.tracking import Alias, RunInfo, datasets_of, find, log_training, record_decision, versions
 from credit_tier.learning.yardstick import Yardstick, single_feature
 
 SOURCE = {"lake": "b" * 64, "catalogue": "a" * 64, "content": "c" * 64}
@@ -36,7 +36,7 @@ def stick(parts: Parts) -> Yardstick:
 
 @dataclass(frozen=True)
 class Store:
-    """Three trainings: the first finds no champion, the second is a challenger, the third failed its gates."""
+    """Three trainings: two passed their gates, the third failed; then the first was made champion."""
 
     folder: Path
     infos: list[RunInfo]
@@ -71,10 +71,14 @@ def store(
                     datasets=datasets_of(parts, SOURCE),
                     figures=draw(evaluation, [stick]),
                     tags={"purpose": "test"},
+                    card="# 模型卡\n" + "甲" * 6000,
                     aliases=given,
                 )
                 for given in aliases
             ]
+            record_decision(
+                folder, "m", 1, tag=("decision_0001", "promoted"), aliases={"champion": 1, "previous": None}
+            )
         finally:
             os.dup2(kept[0], 1)
             os.dup2(kept[1], 2)
@@ -101,17 +105,32 @@ def test_a_training_is_silent_and_stays_in_its_folder(store: Store) -> None:
 
 
 def test_aliases_follow_the_gates(store: Store, made: Bundle) -> None:
-    """The first version is champion too, the second challenger only, the third, which failed its gates, has no name."""
+    """The newest version that passed its gates is the challenger; none is champion by itself; the failed one has no name."""
     assert [(info.model_version, info.aliases) for info in store.infos] == [
-        (1, ("challenger", "champion")),
+        (1, ("challenger",)),
         (2, ("challenger",)),
         (3, ()),
     ]
     for name, index in (("champion", 0), ("challenger", 1), ("3", 2)):
-        folder = resolve(store.folder, "m", name)
+        folder = find(store.folder, "m", name).folder
         assert store.infos[index].model_id in folder.parts
-        assert Bundle.open(folder).digest == made.digest
-    assert {path.name for path in folder.iterdir()} == set(CAPS)
+        assert {path.name for path in folder.iterdir()} == set(CAPS)
+    assert Bundle.open(folder).digest == made.digest
+    assert [(v.number, v.aliases) for v in versions(store.folder)] == [
+        (3, ()),
+        (2, ("challenger",)),
+        (1, ("champion",)),
+    ]
+
+
+def test_the_card_is_the_description_and_stands_whole_with_the_run(store: Store) -> None:
+    """What does not fit into MLflow's column is cut there, not in the run's file."""
+    version = find(store.folder, "m", "1")
+    assert version.description.startswith("# 模型卡")
+    assert len(version.description) == 5000
+    client = client_of(store)
+    text = Path(client.download_artifacts(version.run_id, "card.md")).read_text("utf-8")
+    assert text == "# 模型卡\n" + "甲" * 6000
 
 
 def test_the_run_holds_parameters_metrics_figures_and_datasets(
@@ -143,7 +162,7 @@ def test_the_registered_version_points_to_run_and_model(store: Store, made: Bund
     """The version knows its run, its logged model and the bundle's digest."""
     version = client_of(store).get_model_version("m", "1")
     assert (version.run_id, version.source) == (store.infos[0].run_id, f"models:/{store.infos[0].model_id}")
-    assert version.tags == {"purpose": "test", "bundle_digest": made.digest}
+    assert version.tags == {"purpose": "test", "bundle_digest": made.digest, "decision_0001": "promoted"}
 
 
 def test_the_model_has_a_signature_and_cannot_be_loaded_as_code(store: Store, made: Bundle) -> None:
@@ -152,7 +171,7 @@ def test_the_model_has_a_signature_and_cannot_be_loaded_as_code(store: Store, ma
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
-    folder = resolve(store.folder, "m", "champion").parent
+    folder = find(store.folder, "m", "champion").folder.parent
     model = Model.load(str(folder / "MLmodel"))
     assert model.signature is not None
     assert model.signature.inputs.input_names() == list(made.feature_ids)
@@ -163,36 +182,36 @@ def test_the_model_has_a_signature_and_cannot_be_loaded_as_code(store: Store, ma
 
 
 def test_an_alias_moves(store: Store, tmp_path: Path) -> None:
-    """In a copy of the store, which also shows that a moved store still resolves: promoting version 3 names it alone."""
+    """In a copy of the store, which also shows that a moved store still resolves: a decision names version 3, tags it, and frees 2."""
     moved = tmp_path / "moved"
     shutil.copytree(store.folder, moved)
-    set_alias(moved, "m", "champion", 3)
-    found = resolve(moved, "m", "champion")
-    assert store.infos[2].model_id in found.parts
-    assert found.is_relative_to(moved)
-    assert store.infos[1].model_id in resolve(moved, "m", "challenger").parts
-    shutil.rmtree(found)
+    record_decision(moved, "m", 3, tag=("decision_0002", "who: why"), aliases={"champion": 3, "challenger": None})
+    found = find(moved, "m", "champion")
+    assert (found.number, found.aliases, found.tags["decision_0002"]) == (3, ("champion",), "who: why")
+    assert found.folder.is_relative_to(moved)
+    assert find(moved, "m", "1").aliases == find(moved, "m", "2").aliases == ()
+    shutil.rmtree(found.folder)
     with pytest.raises(MachineError, match=r"CT-LEARN-052 .*artifacts"):
-        resolve(moved, "m", "champion")
+        find(moved, "m", "champion")
 
 
 def test_what_the_store_does_not_know_is_said(store: Store, tmp_path: Path) -> None:
     """No store, no model, no alias, no version: a sentence with a code, and no store is made by asking."""
     with pytest.raises(MachineError, match=r"CT-LEARN-052 .*no model store"):
-        resolve(tmp_path / "none", "m", "champion")
+        find(tmp_path / "none", "m", "champion")
     assert not (tmp_path / "none").exists()
     for model, name in (("other", "champion"), ("m", "nobody"), ("m", "99")):
         with pytest.raises(LearningError, match="CT-LEARN-051"):
-            resolve(store.folder, model, name)
+            find(store.folder, model, name)
     with pytest.raises(LearningError, match="CT-LEARN-051"):
-        set_alias(store.folder, "m", "champion", 99)
+        record_decision(store.folder, "m", 99, tag=("a", "b"), aliases={"champion": 99})
 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     """A damaged mlflow.db is an error of the machine, in our words."""
     (tmp_path / "mlflow.db").write_bytes(b"this is not a database" * 100)
     with pytest.raises(MachineError, match="CT-LEARN-052"):
-        resolve(tmp_path, "m", "champion")
+        find(tmp_path, "m", "champion")
 
 
 def test_names_are_checked_before_anything_is_written(tmp_path: Path, made: Bundle, evaluation: Evaluation) -> None:

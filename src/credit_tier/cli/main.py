@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from credit_tier.cli import city, content, data, demo, draw, features, model, repair, rules, schemas_export, validate
+from credit_tier.cli import (
+    city,
+    content,
+    data,
+    demo,
+    draw,
+    features,
+    model,
+    registry,
+    repair,
+    rules,
+    schemas_export,
+    validate,
+)
 from credit_tier.cli.shell import debug, fail, remark
 from credit_tier.errors import CreditTierError
 
@@ -47,6 +60,10 @@ app.add_typer(features.app, name="features")
 app.command("train")(model.train)
 app.command("score")(model.score)
 app.command("profile")(model.profile)
+app.command("promote")(registry.promote)
+app.command("rollback")(registry.rollback)
+app.add_typer(registry.models_app, name="models")
+app.add_typer(registry.keys_app, name="keys")
 app.add_typer(draw.app, name="draw")
 app.add_typer(repair.app, name="repair")
 app.add_typer(rules.app, name="rules")

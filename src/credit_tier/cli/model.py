@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from credit_tier.cli.registry import KeyOption, StoreOption, TrustOption
 from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, emit, table
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from credit_tier.learning.bundle import Bundle
 
 LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
-StoreOption = Annotated[Path, typer.Option("--store", help="MLflow 存储目录 · folder of the MLflow store")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="线程数 · threads")]
 CORES = min(os.cpu_count() or 1, 8)
 
@@ -26,6 +26,7 @@ def train(
     store: StoreOption,
     seed: Annotated[int, typer.Option("--seed", min=0, help="随机种子 · seed")] = 1,
     threads: ThreadsOption = CORES,
+    key: KeyOption = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -38,7 +39,7 @@ def train(
     steps = Steps(quiet=as_json)
     with steps.step(f"训练 train {model}"):
         done = training.train(
-            model, Lake.open(lake), Content.resolve(*(content or ())), store=store, seed=seed, threads=threads
+            model, Lake.open(lake), Content.resolve(*(content or ())), store=store, seed=seed, threads=threads, key=key
         )
     with steps.step("报告 report"):
         page = report.publish(done, store)
@@ -62,16 +63,19 @@ def train(
         f"检验 test: AUC {found.auc:.3f} ({found.auc_interval.low:.3f}–{found.auc_interval.high:.3f}) · KS {found.ks:.3f} · Brier 比 ratio {found.brier_ratio:.3f} · 预测/实际 predicted/observed {found.predicted_to_observed:.2f}",
         *(f"标尺 yardstick {item.title_zh} {item.name}: AUC {item.evaluation.auc:.3f}" for item in done.yardsticks),
         f"模型包 bundle {done.bundle.folder} · {done.bundle.digest}",
+        str(done.bundle.signer),
         f"报告 report {page}",
         f"MLflow run {done.run.run_id} · version {done.run.model_version}",
         *(str(fault) for fault in done.failed_gates),
         done.headline,
+        *([] if done.failed_gates else [f"启用 promote: credit-tier promote {model} --store {store} --who … --why …"]),
     ]
     result = {
         "model": model,
         "bundle": str(done.bundle.folder),
         "report": str(page),
         "digest": done.bundle.digest,
+        "signer": done.bundle.signer.fingerprint,
         "run_id": done.run.run_id,
         "version": done.run.model_version,
         "metrics": found.metrics(),
@@ -97,6 +101,7 @@ def score(
         list[str] | None, typer.Option("--keep", help="随带的登记列 · register column to carry along, repeatable")
     ] = None,
     threads: ThreadsOption = CORES,
+    trust: TrustOption = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -109,7 +114,7 @@ def score(
     found = Content.resolve(*(content or ()))
     steps = Steps(quiet=as_json)
     with steps.step("评分 score"):
-        model = _bundle(bundle, store, found)
+        model = _bundle(bundle, store, trust or [], found)
         wanted = tuple(keep or draws.columns_to_keep(draws.load_spec(content=found)))
         scored = profiles.score(Lake.open(lake), found, model, AsOf.parse(as_of), keep=wanted, threads=threads)
         scored.save(out)
@@ -117,10 +122,17 @@ def score(
     total = summary["enterprises"]
     rows = [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in summary["classes"].items()]
     emit(
-        {**summary, "folder": str(out), "seconds": steps.seconds},
+        {
+            **summary,
+            "signer": model.signer.fingerprint,
+            "trusted_as": model.signer.trusted_as,
+            "folder": str(out),
+            "seconds": steps.seconds,
+        },
         as_json=as_json,
         lines=[
             *table(f"信用风险分类 risk classes · {total:,} · {as_of}", ["类 class", "户数 count", "占比 share"], rows),
+            str(model.signer),
             f"→ {out / profiles.SCORES}",
         ],
     )
@@ -150,18 +162,18 @@ def profile(
     emit({**asdict(found), "risk_class": str(found.risk_class)}, as_json=as_json, lines=lines)
 
 
-def _bundle(bundle: Path | None, store: Path | None, content: Content) -> Bundle:
+def _bundle(bundle: Path | None, store: Path | None, trust: list[Path], content: Content) -> Bundle:
     """Open the bundle of a folder, or the champion of the class policy's model from a store."""
     from credit_tier import training
     from credit_tier.errors import UsageError
+    from credit_tier.learning.bundle import Bundle
+    from credit_tier.learning.signing import TrustedKeys
     from credit_tier.specs.model import TiersSpec
 
-    if bundle is not None:
-        raise UsageError.of(
-            "CT-CLI-001", where="score", what="give --bundle or --store.", advice="--store takes the model's champion."
-        )
-    if store is not None:
-        return training.champion(store, content.load("pipelines", "tiers.yaml", TiersSpec).model)
+    if bundle is not None and store is None:
+        return Bundle.open(bundle, trusted=TrustedKeys.read(*trust) if trust else None)
+    if store is not None and bundle is None:
+        return training.champion(store, content.load("pipelines", "tiers.yaml", TiersSpec).model, trust=trust)
     raise UsageError.of(
         "CT-CLI-001", where="score", what="give --bundle or --store.", advice="--store takes the model's champion."
     )

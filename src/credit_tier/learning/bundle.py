@@ -105,15 +105,20 @@ class Bundle:
         Source: `service.md` section 1.3 and D2: digests and signature before any parser of models, structure before use.
         """
         raw = bundle_files.read(Path(folder))
-        found = cls._of(Path(folder), raw, trusted)
+        manifest, signer = _vouched(raw, trusted)
+        found = cls(Path(folder), manifest, bundle_files.scorer_of(manifest, raw), signer)
         golden.try_out(raw)
         return found
 
-    @classmethod
-    def _of(cls, folder: Path, raw: Mapping[str, bytes], trusted: signing.TrustedKeys | None) -> Bundle:
-        manifest = bundle_files.parse_manifest(raw)
-        signer = signing.check(raw[MANIFEST], raw[SIGNATURE], trusted)
-        return cls(folder, manifest, bundle_files.scorer_of(manifest, raw), signer)
+
+def manifest_of(folder: Path | str, *, trusted: signing.TrustedKeys) -> Mapping[str, Any]:
+    """Return the manifest of a bundle that is not to be used, only to be read: sizes, digests and signature are checked.
+
+    Raises
+    ------
+    LearningError : CT-LEARN-040, 041, 042, 046 as :meth:`Bundle.open`.
+    """
+    return _vouched(bundle_files.read(Path(folder)), trusted)[0]
 
 
 def write(
@@ -185,9 +190,15 @@ def write(
     else:
         files.write_bytes(folder / SIGNATURE, signature)
     raw = bundle_files.read(folder)
-    made = Bundle._of(folder, raw, signing.TrustedKeys({key.public: key.name}))
+    manifest, signer = _vouched(raw, signing.TrustedKeys({key.public: key.name}))
+    made = Bundle(folder, manifest, bundle_files.scorer_of(manifest, raw), signer)
     golden.check(made.scorer, raw)
     return made
+
+
+def _vouched(raw: Mapping[str, bytes], trusted: signing.TrustedKeys | None) -> tuple[Mapping[str, Any], signing.Signer]:
+    manifest = bundle_files.parse_manifest(raw)
+    return manifest, signing.check(raw[MANIFEST], raw[SIGNATURE], trusted)
 
 
 def _rows_digest(frame: TrainingFrame) -> str:

@@ -121,8 +121,9 @@ def scorer_of(manifest: Mapping[str, Any], raw: Mapping[str, bytes]) -> Scorer:
     """
     with _form(MANIFEST):
         facts = Manifest.model_validate(manifest)
+        same = to_bytes(facts.model_dump(mode="json")) == raw[MANIFEST]
     spec = facts.declaration
-    if facts.model_dump(mode="json") != manifest:
+    if not same:
         raise bad("CT-LEARN-042", MANIFEST, "a value is not of the type it should have")
     if (facts.model, facts.title_zh, facts.confined) != (spec.model, spec.title_zh, spec.trees.confine):
         raise bad("CT-LEARN-042", MANIFEST, "it does not agree with its declaration")
@@ -142,8 +143,10 @@ def scorer_of(manifest: Mapping[str, Any], raw: Mapping[str, bytes]) -> Scorer:
     dimensions = dimensions_of(features)
     spans = None
     if facts.confined:
-        with _form("model.txt"):
+        try:
             ordered, spans = forest.grouped([dimensions.index(f.dimension) for f in features], len(dimensions))
+        except LearningError as error:
+            raise bad("CT-LEARN-042", "model.txt", "a tree uses features of two dimensions") from error
         if ordered.render().encode() != raw["model.txt"]:
             raise bad("CT-LEARN-042", "model.txt", "its trees are not in the order of the dimensions")
     scorer = Scorer(forest, features, dimensions, spans, fills, calibration, scaling)
@@ -242,10 +245,13 @@ def _read(folder: Path, name: str) -> bytes:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise bad("CT-LEARN-040", name, f"the bundle '{folder.name}' has no such plain file") from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise bad("CT-LEARN-040", name, f"the bundle '{folder.name}' has no such plain file")
         if facts.st_size > CAPS[name]:
             raise bad("CT-LEARN-040", name, f"it is larger than {CAPS[name]} bytes")
-        return stream.read(CAPS[name])
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(CAPS[name])
+    finally:
+        os.close(descriptor)

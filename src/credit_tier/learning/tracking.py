@@ -2,7 +2,8 @@
 
 A store is a folder: `mlflow.db` (SQLite) and `artifacts/`. Each training is a run with parameters, metrics with intervals, figures,
 datasets by digest, and a logged model that holds the data-only bundle with a signature. The logged model has no flavour: nothing in
-the registry can be loaded as code. Versions are named by the aliases `champion` (现役) and `challenger` (候选).
+the registry can be loaded as code. Versions are named by aliases: `challenger` (候选) by a training that passed its gates,
+`champion` (现役) and `previous` (前任) by decisions only, see :mod:`credit_tier.learning.promotion`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ from credit_tier.learning.splits import Parts
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
 
-Alias = Literal["champion", "challenger"]
+Alias = Literal["champion", "challenger", "previous"]
 QUIET = ("mlflow", "alembic", "sqlalchemy")
+DESCRIPTION = 5000
+"""Most characters that MLflow's tables hold of a version's description."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -63,6 +68,26 @@ class RunInfo:
     aliases: tuple[Alias, ...]
 
 
+@dataclass(frozen=True)
+class Version:
+    """A registered version of a model.
+
+    Attributes
+    ----------
+    bundle : digest of its bundle; folder : where that lies, to be opened with :meth:`Bundle.open`.
+    aliases : names that stand for it.
+    """
+
+    model: str
+    number: int
+    bundle: str
+    run_id: str
+    folder: Path
+    aliases: tuple[str, ...]
+    description: str
+    tags: Mapping[str, str]
+
+
 def datasets_of(parts: Parts, source: Mapping[str, str]) -> tuple[DatasetRecord, ...]:
     """Return the records of the three parts of a split."""
     contexts = {"train": "training", "calibrate": "calibration", "test": "test"}
@@ -91,6 +116,7 @@ def log_training(
     datasets: Sequence[DatasetRecord],
     figures: Mapping[str, bytes],
     tags: Mapping[str, str],
+    card: str = "",
     aliases: Sequence[Alias] = ("challenger",),
 ) -> RunInfo:
     """Record one training and register its bundle.
@@ -100,8 +126,8 @@ def log_training(
     store : folder of the store; made if it is not there. The first touch takes some seconds: MLflow sets up its tables.
     experiment, model : names of the experiment and of the registered model; lower-case letters, digits and _.
     params : settings, as text; figures : PNG by file name; tags : of the run and of the registered version.
-    aliases : given to the new version; none if the gates were not passed. Where the model has no `champion` yet and an alias is
-        given, it becomes `champion` too.
+    card : Markdown for people; kept whole with the run, and as far as it fits as the description of the version.
+    aliases : given to the new version; none if the gates were not passed.
 
     Raises
     ------
@@ -145,21 +171,24 @@ def log_training(
                 tags=[RunTag(key, value) for key, value in sorted(named.items())],
             )
             client.log_inputs(run_id, [_dataset_input(record) for record in datasets])
-            _log_files(client, run_id, evaluation, figures)
+            _log_files(client, run_id, evaluation, figures, card)
             _log_bundle(client, logged.model_id, run_id, bundle)
             client.finalize_logged_model(logged.model_id, "READY")
             client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-            version = _register(client, model, logged, run_id, named)
-            given = _name(client, model, version, aliases)
+            version = _register(client, logged, run_id=run_id, tags=named, card=card)
+            for alias in aliases:
+                client.set_registered_model_alias(model, alias, str(version))
             client.set_terminated(run_id, "FINISHED")
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
-        return RunInfo(run_id, version, logged.model_id, given)
+        return RunInfo(run_id, version, logged.model_id, tuple(aliases))
 
 
-def set_alias(store: Path | str, model: str, alias: Alias, version: int) -> None:
-    """Give an alias to a version; whoever had it loses it.
+def record_decision(
+    store: Path | str, model: str, version: int, *, tag: tuple[str, str], aliases: Mapping[Alias, int | None]
+) -> None:
+    """Write a decision on the version it is about, and move aliases; None takes an alias away.
 
     Raises
     ------
@@ -169,10 +198,14 @@ def set_alias(store: Path | str, model: str, alias: Alias, version: int) -> None
         from mlflow.exceptions import MlflowException
 
         try:
-            client.get_model_version(model, str(version))
+            client.set_model_version_tag(model, str(version), *tag)
+            for alias, number in aliases.items():
+                if number is None:
+                    client.delete_registered_model_alias(model, alias)
+                else:
+                    client.set_registered_model_alias(model, alias, str(number))
         except MlflowException as error:
             raise _unknown(model, f"version {version}") from error
-        client.set_registered_model_alias(model, alias, str(version))
 
 
 def attach(
@@ -194,10 +227,8 @@ def attach(
         client.log_artifacts(run_id, name)
 
 
-def resolve(store: Path | str, model: str, alias_or_version: str) -> Path:
-    """Return the folder of the bundle that a model's alias, or a version number, names; open it with :meth:`Bundle.open`.
-
-    Works as well after the store's folder was moved.
+def find(store: Path | str, model: str, alias_or_version: str) -> Version:
+    """Return the version of a model that an alias or a number names; works as well after the store's folder was moved.
 
     Raises
     ------
@@ -209,35 +240,73 @@ def resolve(store: Path | str, model: str, alias_or_version: str) -> Path:
 
         try:
             if alias_or_version.isdecimal():
-                version = client.get_model_version(model, alias_or_version)
+                found = client.get_model_version(model, alias_or_version)
             else:
-                version = client.get_model_version_by_alias(model, alias_or_version)
-            # The SQL registry keeps no model id of a version, only its source.
-            logged = client.get_logged_model(str(version.source).removeprefix("models:/"))
-            experiment = client.get_experiment(logged.experiment_id).name
+                found = client.get_model_version_by_alias(model, alias_or_version)
+            version = _version(client, folder, found)
         except MlflowException as error:
             raise _unknown(model, alias_or_version) from error
-    found: Path = folder / "artifacts" / experiment / "models" / logged.model_id / "artifacts" / "bundle"
-    if not found.is_dir():
+    if not version.folder.is_dir():
         raise MachineError.of(
             "CT-LEARN-052",
             where=folder.name,
             what=f"the bundle of {model} {alias_or_version} is not in the store's artifacts.",
             advice="Restore the folder 'artifacts' beside mlflow.db.",
         )
-    return found
+    return version
 
 
-@contextmanager
-def _client(folder: Path, *, create: bool) -> Iterator[MlflowClient]:
-    """Open the store, one process at a time: two that set up its tables at once would collide."""
-    if not create and not (folder / "mlflow.db").is_file():
+def versions(store: Path | str) -> tuple[Version, ...]:
+    """Return all versions of all models of a store, by model, the newest first.
+
+    Raises
+    ------
+    MachineError (CT-LEARN-052) if there is no store.
+    """
+    folder = Path(store).resolve()
+    with _client(folder, create=False) as client:
+        found = [_version(client, folder, item) for item in client.search_model_versions(max_results=10_000)]
+    return tuple(sorted(found, key=lambda version: (version.model, -version.number)))
+
+
+def _version(client: MlflowClient, folder: Path, found: ModelVersion) -> Version:
+    # The SQL registry keeps no model id of a version, only its source; and the aliases of a version only with its model.
+    logged = client.get_logged_model(str(found.source).removeprefix("models:/"))
+    experiment = client.get_experiment(logged.experiment_id).name
+    aliases = client.get_registered_model(found.name).aliases
+    return Version(
+        found.name,
+        int(found.version),
+        found.tags["bundle_digest"],
+        found.run_id,
+        folder / "artifacts" / experiment / "models" / logged.model_id / "artifacts" / "bundle",
+        tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(found.version))),
+        found.description or "",
+        dict(found.tags),
+    )
+
+
+def require(folder: Path) -> None:
+    """Check that there is a store.
+
+    Raises
+    ------
+    MachineError (CT-LEARN-052) if there is none.
+    """
+    if not (folder / "mlflow.db").is_file():
         raise MachineError.of(
             "CT-LEARN-052",
             where=folder.name,
             what="没有模型库 · there is no model store here.",
             advice="Train a model first, or give the folder that holds mlflow.db.",
         )
+
+
+@contextmanager
+def _client(folder: Path, *, create: bool) -> Iterator[MlflowClient]:
+    """Open the store, one process at a time: two that set up its tables at once would collide."""
+    if not create:
+        require(folder)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     levels = {name: logging.getLogger(name).level for name in QUIET}
@@ -306,7 +375,9 @@ def _dataset_input(record: DatasetRecord) -> object:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", record.context), InputTag("sha256", record.digest)])
 
 
-def _log_files(client: MlflowClient, run_id: str, evaluation: Evaluation, figures: Mapping[str, bytes]) -> None:
+def _log_files(
+    client: MlflowClient, run_id: str, evaluation: Evaluation, figures: Mapping[str, bytes], card: str
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "figures").mkdir()
@@ -314,6 +385,7 @@ def _log_files(client: MlflowClient, run_id: str, evaluation: Evaluation, figure
             (folder / "figures" / file).write_bytes(data)
         text = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=1, sort_keys=True)
         (folder / "evaluation.json").write_text(text, "utf-8")
+        (folder / "card.md").write_text(card, "utf-8")
         client.log_artifacts(run_id, str(folder))
 
 
@@ -336,16 +408,18 @@ def _log_bundle(client: MlflowClient, model_id: str, run_id: str, bundle: Bundle
         client.log_model_artifacts(model_id, str(folder))
 
 
-def _register(client: MlflowClient, model: str, logged: LoggedModel, run_id: str, tags: dict[str, str]) -> int:
+def _register(client: MlflowClient, logged: LoggedModel, *, run_id: str, tags: dict[str, str], card: str) -> int:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.get_registered_model(model)
+        client.get_registered_model(logged.name)
     except MlflowException:
-        client.create_registered_model(model)
+        client.create_registered_model(logged.name)
     with _own_store(client.tracking_uri):
         source = f"models:/{logged.model_id}"
-        version = client.create_model_version(model, source, run_id=run_id, tags=tags, model_id=logged.model_id)
+        version = client.create_model_version(
+            logged.name, source, run_id=run_id, tags=tags, description=card[:DESCRIPTION], model_id=logged.model_id
+        )
     return int(version.version)
 
 
@@ -360,15 +434,6 @@ def _own_store(address: str) -> Iterator[None]:
         yield
     finally:
         mlflow.set_tracking_uri(before)
-
-
-def _name(client: MlflowClient, model: str, version: int, aliases: Sequence[Alias]) -> tuple[Alias, ...]:
-    wanted: list[Alias] = list(dict.fromkeys(aliases))
-    if wanted and "champion" not in wanted and "champion" not in client.get_registered_model(model).aliases:
-        wanted.append("champion")
-    for alias in wanted:
-        client.set_registered_model_alias(model, alias, str(version))
-    return tuple(wanted)
 
 
 def _unknown(model: str, what: str) -> LearningError:

@@ -1,0 +1,31 @@
+"""The model card (模型卡) that MLflow shows with a version: what was measured, then what the author of the model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card_of(manifest: Mapping[str, Any], prose: str) -> str:
+    """Return the card as Markdown, the measured figures first.
+
+    Parameters
+    ----------
+    manifest : of the bundle. prose : text of `models/<model>/card.md`; empty if there is none.
+    """
+    figures, test, failed = manifest["metrics"], manifest["split"]["test"], manifest["failed_gates"]
+    ratio = [figures[f"predicted_to_observed{end}"] for end in ("", "_low", "_high")]
+    rows = [
+        ("用途 purpose", manifest["purpose"]),
+        ("依据 legal basis", manifest["legal_basis"]),
+        ("检验期 test period", f"{test['from']} – {test['to']}"),
+        ("检验样本 test rows", f"{test['rows']:,}, 正例 positive {test['positives']:,}"),
+        ("AUC (95 %)", f"{figures['auc']:.3f} ({figures['auc_low']:.3f}–{figures['auc_high']:.3f})"),
+        ("KS", f"{figures['ks']:.3f}"),
+        ("Brier / 常数 constant", f"{figures['brier_ratio']:.3f}"),
+        ("预测/实际 predicted/observed (95 %)", f"{ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f})"),
+        ("门槛 gates", "；".join(failed) if failed else "全部通过 all passed"),
+        ("模型包 bundle", manifest["digest"]),
+    ]
+    table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+    return "\n".join([f"# {manifest['title_zh']} {manifest['model']}", "", *table, "", prose]).rstrip() + "\n"
