@@ -14,7 +14,7 @@ from credit_tier.data.cells import cell_text
 from credit_tier.data.city import generate
 from credit_tier.data.ingest import ingest, load_specs
 from credit_tier.data.lake import Lake
-from credit_tier.data.plain import PlainLake, empty_tables
+from credit_tier.data.plain import PlainRecords
 from credit_tier.errors import DataError, FeatureError
 from credit_tier.features import build as builder
 from credit_tier.features import spine as spines
@@ -98,16 +98,13 @@ def test_one_enterprise_online_equals_its_row_of_the_batch(city: City) -> None:
 def test_values_of_their_type_and_the_same_as_text_are_the_same(city: City) -> None:
     """A date, a number or a yes may come as such or as a person would type it: the versions are equal, ids and order included."""
     columns = {table: spec.columns for table, spec in city.specs.items()}
-    empty = empty_tables(city.specs)
     for code in sorted(city.records)[::10]:
         records = city.of(code)
         text = {
             t: [{k: repr(v) if isinstance(v, float) else cell_text(v) for k, v in row.items()} for row in rows]
             for t, rows in records.items()
         }
-        one, other = (PlainLake(city.specs, given, columns, empty) for given in (records, text))
-        for table in records:
-            assert one.frame(table).collect().to_native().equals(other.frame(table).collect().to_native()), table
+        assert PlainRecords.read(city.specs, records, columns) == PlainRecords.read(city.specs, text, columns)
 
 
 def test_plain_records_become_the_rows_of_the_lake(city: City) -> None:
@@ -117,10 +114,12 @@ def test_plain_records_become_the_rows_of_the_lake(city: City) -> None:
     for tables in city.records.values():
         for table, rows in tables.items():
             everything.setdefault(table, []).extend(rows)
-    plain = PlainLake(city.specs, everything, columns, empty_tables(city.specs))
-    for table in everything:
-        ours, theirs = (lake.frame(table).collect().to_native() for lake in (plain, city.lake))
-        assert ours.equals(theirs.select(ours.columns)), table
+    plain = PlainRecords.read(city.specs, everything, columns)
+    for table, ours in plain.tables.items():
+        theirs = city.lake.frame(table).collect().to_native()
+        assert pl.DataFrame(ours, schema={name: theirs.schema[name] for name in ours}).equals(
+            theirs.select(list(ours))
+        ), table
 
 
 def test_what_an_ingestion_refuses_is_refused_by_place_and_rule(city: City) -> None:

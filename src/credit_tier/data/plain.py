@@ -1,61 +1,64 @@
-"""Plain records of a few subjects as a lake in memory: read, checked and versioned by the same functions as a delivery.
+"""Plain records of a few subjects, read, checked and versioned by the same rules as a delivery, but held as Python lists.
 
 For code that is handed records instead of a lake, such as a service that scores one enterprise.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from functools import cache
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import numpy as np
-
-from credit_tier.data import engines
 from credit_tier.data.cells import cell_text
-from credit_tier.data.columns import read_column
+from credit_tier.data.columns import FEN_DECIMALS, read_column
 from credit_tier.data.contracts import EARLIEST, LATEST, column_rules
 from credit_tier.data.ingest import NO_SUBJECT, record_digest
-from credit_tier.data.lake import SYSTEM_COLUMNS, Lake
+from credit_tier.data.lake import SYSTEM_COLUMNS
 from credit_tier.errors import DataError, Fault
 from credit_tier.specs.dataset import Column, DatasetSpec
 from credit_tier.temporal import FOREVER, day_number
 from credit_tier.types import Uscc
 
-if TYPE_CHECKING:
-    import narwhals as nw
-    import polars as pl
-
 Records = Mapping[str, Sequence[Mapping[str, object]]]
 """Table to its records (all versions known, in order of arrival): column of the contract to value, as a careful person would type it."""
 
+Columns = Mapping[str, list[Any]]
 
-class PlainLake(Lake):
-    """A lake of plain records; it has every table of the contracts, most of them empty.
 
-    Parameters
+@dataclass(frozen=True)
+class PlainRecords:
+    """Versions of records as the lake would hold them.
+
+    Attributes
     ----------
-    specs : the contracts by table. records : see :data:`Records`; a column that is left out counts as not given.
-    columns : the columns that are wanted of each table; others are not read. Keys, ids and days always are.
-    empty : tables without rows, from :func:`empty_tables`, made once for many questions.
-
-    Raises
-    ------
-    DataError : CT-DATA-201 an unknown table, 202 an unknown column, and one fault per rule that a record breaks, with table, column
-        and the records' places, never their values.
+    tables : table to column to values, in the columns and the order of the lake; only tables with records.
+    numbers : code to the number that stands for it in `enterprise_no`.
     """
 
-    def __init__(
-        self,
-        specs: Mapping[str, DatasetSpec],
-        records: Records,
-        columns: Mapping[str, Iterable[str]],
-        empty: Mapping[str, pl.DataFrame],
-    ) -> None:
-        self._specs = specs
-        self._register_table = next(spec.table for spec in specs.values() if spec.kind == "entity")
+    tables: Mapping[str, Columns]
+    numbers: Mapping[str, int]
+
+    @classmethod
+    def read(
+        cls, specs: Mapping[str, DatasetSpec], records: Records, columns: Mapping[str, Iterable[str]]
+    ) -> PlainRecords:
+        """Read and check records.
+
+        Parameters
+        ----------
+        specs : the contracts by table. records : see :data:`Records`; a column that is left out counts as not given.
+        columns : the columns that are wanted of each table; others are not read. Keys, ids and days always are.
+
+        Raises
+        ------
+        DataError : CT-DATA-201 an unknown table, 202 an unknown column, and one fault per rule that a record breaks, with table,
+            column and the records' places, never their values.
+        """
         faults = [
             Fault("CT-DATA-201", table, "no contract declares this table.", f"Tables are: {', '.join(sorted(specs))}.")
             for table in records
@@ -68,64 +71,8 @@ class PlainLake(Lake):
         if faults:
             raise DataError(*faults)
         codes = {str(code) for table, rows in typed.items() if (key := specs[table].key) for code in rows[key]}
-        self._numbers = {code: number for number, code in enumerate(sorted(codes))}
-        self._frames = {
-            **empty,
-            **{table: _versions(specs[table], rows, self._numbers) for table, rows in typed.items()},
-        }
-
-    @property
-    def path(self) -> Path:  # type: ignore[override]
-        """Return the folder that messages name: there is none."""
-        return Path()
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Return the names of all declared tables."""
-        return tuple(sorted(self._specs))
-
-    @property
-    def register(self) -> str:
-        """Return the name of the entity table."""
-        return self._register_table
-
-    @property
-    def enterprises(self) -> int:
-        """Return how many subjects the records are about."""
-        return len(self._numbers)
-
-    @property
-    def digest(self) -> str:
-        """Return the empty text: plain records have no digest of their own."""
-        return ""
-
-    def spec(self, table: str) -> DatasetSpec:
-        """Return a table's contract."""
-        return self._specs[table]
-
-    def rows(self, table: str) -> int:
-        """Return how many versions of records a table has."""
-        return self._frames[table].height
-
-    def frame(self, table: str) -> nw.LazyFrame[Any]:
-        """Return a table's versions as the lake would hold them, in the columns that were asked for."""
-        import narwhals as nw
-
-        return nw.from_native(self._frames[table].lazy())
-
-    def code_frame(self) -> nw.LazyFrame[Any]:
-        """Return the codes as a lazy frame."""
-        codes = {"enterprise_no": np.arange(len(self._numbers), dtype=np.int32), "code": list(self._numbers)}
-        return engines.frame(codes).lazy()
-
-    def number_of(self, code: str) -> int | None:
-        """Return the number of a code, or None if no record names it."""
-        return self._numbers.get(code)
-
-
-def empty_tables(specs: Mapping[str, DatasetSpec]) -> dict[str, pl.DataFrame]:
-    """Return every table of the contracts without rows, in the columns of the lake."""
-    return {table: _versions(spec, {name: [] for name in spec.columns}, {}) for table, spec in specs.items()}
+        numbers = {code: number for number, code in enumerate(sorted(codes))}
+        return cls({table: _versions(specs[table], rows, numbers) for table, rows in typed.items()}, numbers)
 
 
 def _typed(
@@ -149,17 +96,23 @@ def _typed(
 _ODD: Final[Any] = object()
 """Stands for a value that has to be read, not only taken."""
 
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_PLAIN_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,9})?", re.ASCII)
+MAX_SOUND_FEN = 10**14
+"""Up to which a float says its whole number of fen in the 15 digits that count."""
+
 
 def _sound(value: object, column: Column) -> Any:
     """Return the lake's form of a value that already is what the contract says, `_ODD` for all others."""
     if value is None:
         return None if column.nullable else _ODD
+    if column.type == "date":
+        return _sound_day(value, column)
     if column.empty_values or column.pattern is not None:
         return _ODD
     match column.type:
-        case "date":
-            if type(value) is date and EARLIEST <= value <= LATEST:
-                return day_number(value)
+        case "money":
+            return _sound_money(value, column)
         case "boolean":
             if isinstance(value, bool):
                 return value
@@ -177,6 +130,37 @@ def _sound(value: object, column: Column) -> Any:
             if isinstance(value, str) and Uscc.is_valid(value):
                 return value
     return _ODD
+
+
+def _sound_day(value: object, column: Column) -> Any:
+    if isinstance(value, str) and _ISO_DAY.fullmatch(value):
+        try:
+            value = date.fromisoformat(value)
+        except ValueError:
+            return _ODD
+    if type(value) is not date or not EARLIEST <= value <= LATEST:
+        return _ODD
+    day = day_number(value)
+    return _ODD if column.empty_values and day in _days_of(column.empty_values) else day
+
+
+@cache
+def _days_of(texts: tuple[str, ...]) -> frozenset[int]:
+    """Return the days that stand for "not given"."""
+    import polars as pl
+
+    read = read_column(pl.Series("", texts, dtype=pl.String), Column(type="date", title_zh="空值"))
+    return frozenset(read.values.to_physical().drop_nulls().to_list())
+
+
+def _sound_money(value: object, column: Column) -> Any:
+    places = 10 ** FEN_DECIMALS[column.unit or "元"]
+    amount: Any = Decimal(value) if isinstance(value, str) and _PLAIN_AMOUNT.fullmatch(value) else value
+    if not isinstance(amount, int | float | Decimal) or isinstance(amount, bool) or not isfinite(amount):
+        return _ODD
+    fen = round(amount * places)
+    is_exact = abs(fen) < MAX_SOUND_FEN and (fen == amount * places or fen / places == amount)
+    return fen if is_exact and _within(fen / places, column) else _ODD
 
 
 def _within(value: float, column: Column) -> bool:
@@ -205,10 +189,8 @@ def _read(spec: DatasetSpec, name: str, values: list[object], faults: list[Fault
     return typed.to_list()
 
 
-def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapping[str, int]) -> pl.DataFrame:
+def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapping[str, int]) -> Columns:
     """Return records in the columns and the order of the lake, each version until the next one of its record."""
-    import polars as pl
-
     count = len(next(iter(columns.values()), []))
     known = spec.known_at
     days = (
@@ -231,7 +213,4 @@ def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapp
     )
     system = dict(zip(SYSTEM_COLUMNS, (subjects, ids, events, days, until), strict=True))
     kept = {**system, **{name: values for name, values in columns.items() if name != spec.key}}
-    schema: dict[str, Any] = {name: pl.String if name == "record_id" else pl.Int32 for name in system}
-    dtypes = {"date": pl.Int32, "money": pl.Int64, "integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
-    schema |= {name: dtypes.get(spec.columns[name].type, pl.String) for name in kept if name not in system}
-    return pl.DataFrame({name: [values[r] for r in order] for name, values in kept.items()}, schema=schema)
+    return {name: [values[r] for r in order] for name, values in kept.items()}

@@ -14,7 +14,7 @@ from credit_tier.canonical import digest_of
 from credit_tier.data import engines
 from credit_tier.errors import FeatureError
 from credit_tier.features.conditions import AS_OF
-from credit_tier.features.context import Context, KnownContext
+from credit_tier.features.context import Context
 from credit_tier.features.groups import EVERY
 from credit_tier.features.kernel import Rows
 from credit_tier.features.own import Reader, TablePass
@@ -23,13 +23,12 @@ from credit_tier.features.values import from_spine
 from credit_tier.specs.feature import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import narwhals as nw
     from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
-    from credit_tier.features.context import GroupFigures
     from credit_tier.features.groups import Places
     from credit_tier.specs.dataset import DatasetSpec
 
@@ -93,9 +92,6 @@ def build(
     lake: Lake,
     features: tuple[FeatureSpec, ...],
     spine: nw.DataFrame[Any],
-    *,
-    known: GroupFigures | None = None,
-    every_pass: list[TablePass] | None = None,
 ) -> FeatureFrame:
     """Compute features for every spine row from records known before its as_of.
 
@@ -104,8 +100,6 @@ def build(
     lake : the lake to read.
     features : specs in the wanted column order.
     spine : Narwhals frame with `row`, `enterprise_no`, `as_of_day` and attributes, from :mod:`credit_tier.features.spine`.
-    known : figures of groups, where the lake holds single subjects only; None to compute them from the lake.
-    every_pass : what :func:`passes` gives for these features, made once for many questions.
 
     Raises
     ------
@@ -114,7 +108,7 @@ def build(
     Source: DESIGN sections 2 and 5; `reference/performance.md` lessons 1 to 4.
     """
     spine = _in_order(spine)
-    work = _Work(lake, features, spine, known, every_pass)
+    work = _Work(lake, features, spine)
     subject, as_of = (spine[name].to_numpy().astype(np.int32) for name in ("enterprise_no", AS_OF))
     values = work.filled(len(subject))
     work.run([(rows, rows.place) for rows in _ranges(spine)], values)
@@ -144,17 +138,14 @@ class _Work:
         lake: Lake,
         features: tuple[FeatureSpec, ...],
         spine: nw.DataFrame[Any],
-        known: GroupFigures | None = None,
-        every_pass: list[TablePass] | None = None,
     ) -> None:
-        _check_sources(lake, features, spine)
+        check_sources(features, {name: lake.spec(name) for name in lake.tables}, spine.columns)
         self.features = features
         self.digest = frame_digest(lake, features)
         self.reader = Reader(lake)
         grouped = [f for f in features if f.group_by is not None or f.shrink is not None]
-        self.context = Context(lake, grouped, spine) if known is None else KnownContext(lake, grouped, spine, known)
-        found = passes(features, lake.spec) if every_pass is None else every_pass
-        self.passes = [item for item in found if item.has_work(lake)]
+        self.context = Context(lake, grouped, spine)
+        self.passes = [item for item in passes(features, lake.spec) if item.has_work(lake)]
 
     def filled(self, rows: int) -> NDArray[np.float32]:
         """Return the result with the declared value where none is known."""
@@ -176,7 +167,7 @@ class _Work:
             item.run(self.reader, rows, origin, context=self.context, out=values)
 
         tasks = [(item, rows, origin) for rows, origin in ranges for item in self.passes]
-        _in_threads(one, tasks, alone=len(values) == 1)
+        _in_threads(one, tasks)
 
     def add_others(self, spine: nw.DataFrame[Any], rows: Places, values: NDArray[np.float32]) -> None:
         """Compute features of groups and of the spine itself."""
@@ -203,15 +194,8 @@ def passes(features: tuple[FeatureSpec, ...], spec_of: Callable[[str], DatasetSp
     ]
 
 
-def _in_threads(work: Callable[[Any], None], parts: Sequence[Any], *, alone: bool = False) -> None:
-    """Do work on several parts at a time; it lets go of the interpreter's lock while it counts, reads or copies.
-
-    A single part, or parts said to be small, are not worth a pool.
-    """
-    if alone or len(parts) == 1:
-        for part in parts:
-            work(part)
-        return
+def _in_threads(work: Callable[[Any], None], parts: Sequence[Any]) -> None:
+    """Do work on several parts at a time; it lets go of the interpreter's lock while it counts, reads or copies."""
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for _ in pool.map(work, parts):
             pass
@@ -243,36 +227,37 @@ def _filled(values: NDArray[np.float64], feature: FeatureSpec) -> NDArray[np.flo
     return values if fill is None else np.where(np.isnan(values), fill, values)
 
 
-def _check_sources(lake: Lake, features: tuple[FeatureSpec, ...], spine: nw.DataFrame[Any]) -> None:
+def check_sources(
+    features: tuple[FeatureSpec, ...], tables: Mapping[str, DatasetSpec], attributes: Iterable[str]
+) -> None:
+    """Check that what features are made from is there.
+
+    Raises
+    ------
+    FeatureError : CT-FEAT-005 an attribute of the spine, 006 a table, 015 a table about no subject.
+    """
+    there = f"Ingest it; there are: {', '.join(tables)}."
     for feature in features:
         if feature.source == "spine":
             named = [feature.column] if feature.column else [c.column for c in feature.filter]
             for name in named:
-                if name not in spine.columns:
+                if name not in attributes:
                     raise FeatureError.of(
                         "CT-FEAT-005",
                         where=feature.id,
                         what=f"the spine has no attribute '{name}'.",
                         advice="Declare it in the model's cohort, or leave the feature out of the model.",
                     )
-        elif feature.source not in lake.tables:
-            raise FeatureError.of(
-                "CT-FEAT-006",
-                where=feature.id,
-                what=f"the lake has no table '{feature.source}'.",
-                advice=f"Ingest it; the lake has: {', '.join(lake.tables)}.",
-            )
-        elif lake.spec(feature.source).key is None:
+            continue
+        for table in (feature.source, *([feature.via.table] if feature.via else [])):
+            if table not in tables:
+                raise FeatureError.of(
+                    "CT-FEAT-006", where=feature.id, what=f"the lake has no table '{table}'.", advice=there
+                )
+        if tables[feature.source].key is None:
             raise FeatureError.of(
                 "CT-FEAT-015",
                 where=feature.id,
                 what=f"the table '{feature.source}' is about no subject.",
                 advice="A feature comes from a table with a key.",
-            )
-        elif feature.via is not None and feature.via.table not in lake.tables:
-            raise FeatureError.of(
-                "CT-FEAT-006",
-                where=feature.id,
-                what=f"the lake has no table '{feature.via.table}'.",
-                advice=f"Ingest it; the lake has: {', '.join(lake.tables)}.",
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from credit_tier.errors import FeatureError
 from credit_tier.features.values import column_of
 from credit_tier.specs.condition import Condition, literal
-from credit_tier.specs.dataset import DatasetSpec
+from credit_tier.specs.dataset import JOINT, DatasetSpec
 from credit_tier.temporal import FOREVER
 
 if TYPE_CHECKING:
@@ -96,16 +96,24 @@ def _test(condition: Condition, spec: DatasetSpec, *, knows_as_of: bool) -> nw.E
                     advice="Compare with a date, or leave the condition out.",
                 )
             return nw.col(AS_OF)
-        return nw.lit(_literal(text, condition.column, spec))
+        return nw.lit(literal_of(text, condition.column, spec))
+
+    def among(texts: Iterable[str]) -> nw.Expr:
+        literals = [literal_of(text, condition.column, spec) for text in texts]
+        if spec.columns[condition.column].type != "codes":
+            return column.is_in(literals)
+        cell = nw.concat_str(nw.lit(JOINT), column, nw.lit(JOINT))
+        holds = [cell.str.contains(f"{JOINT}{code}{JOINT}", literal=True) for code in literals]
+        return nw.any_horizontal(*holds, ignore_nulls=False)
 
     if condition.is_null is not None:
         return column.is_null() if condition.is_null else ~column.is_null()
     if condition.equals is not None:
         found = column == value(condition.equals)
     elif condition.one_of is not None:
-        found = column.is_in([_literal(text, condition.column, spec) for text in condition.one_of])
+        found = among(condition.one_of)
     elif condition.not_one_of is not None:
-        found = ~column.is_in([_literal(text, condition.column, spec) for text in condition.not_one_of])
+        found = ~among(condition.not_one_of)
     elif condition.at_least is not None:
         found = column >= value(condition.at_least)
     else:
@@ -113,7 +121,13 @@ def _test(condition: Condition, spec: DatasetSpec, *, knows_as_of: bool) -> nw.E
     return found.fill_null(value=False)
 
 
-def _literal(text: str, column: str, spec: DatasetSpec) -> bool | int | float | str:
+def literal_of(text: str, column: str, spec: DatasetSpec) -> bool | int | float | str:
+    """Return a literal of a condition as the lake holds it.
+
+    Raises
+    ------
+    FeatureError (CT-FEAT-002) if the column's type cannot hold it.
+    """
     try:
         return literal(text, spec.columns[column])
     except ValueError as error:

@@ -190,35 +190,24 @@ class GroupFigures:
 
 
 class KnownContext(Context):
-    """A context whose figures are given.
+    """The context of one row, whose figures are given.
 
-    Raises
-    ------
-    FeatureError : CT-FEAT-012 if the spine asks for another as_of, CT-FEAT-001 unknown group columns.
+    Parameters
+    ----------
+    known : figures of groups. texts : the row's value of each column that forms groups.
     """
 
-    def __init__(
-        self, lake: Lake, features: Iterable[FeatureSpec], spine: nw.DataFrame[Any], known: GroupFigures
-    ) -> None:
-        wanted = dict.fromkeys(name for f in features for group in groups_of(f) for name in group)
-        self.groups = Groups(lake, spine, list(wanted))
-        self.known = known
-        if any(day != known.as_of_day for day in spine[AS_OF].to_list()):
-            raise FeatureError.of(
-                "CT-FEAT-012",
-                what="the figures of groups are those of another as_of.",
-                advice="Compute them for the as_of of the question.",
-            )
+    def __init__(self, known: GroupFigures, texts: Mapping[str, str]) -> None:
+        self.known, self.texts = known, texts
 
     def sides(
         self, feature: FeatureSpec, group: tuple[str, ...], rows: Places
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the given figures of the groups of rows of the spine, 0 and 0 for a group that nobody was in."""
-        figures = self.known.totals[feature.id, group]
-        numbers = self.groups.of_rows(group, rows)
-        found = [figures.get(values, (0.0, 0.0)) for values in self.groups.texts(group, numbers)]
-        top, bottom = np.array(found, np.float64).reshape(-1, 2).T
-        return top, bottom
+        """Return the given figures of the row's group, 0 and 0 if nobody was in it."""
+        del rows  # there is one
+        values = tuple(self.texts[name] for name in group)
+        top, bottom = self.known.totals[feature.id, group].get(values, (0.0, 0.0))
+        return np.array([top]), np.array([bottom])
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:

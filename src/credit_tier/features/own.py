@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from credit_tier.features.conditions import bind, split
-from credit_tier.features.kernel import KINDS, Features, Rows, fold
+from credit_tier.features.kernel import KINDS, Features, Records, Rows, Tests, fold
 from credit_tier.features.prepare import Prepared, Selection, Value
 from credit_tier.features.values import scale_of
 from credit_tier.features.visible import event_day
@@ -106,7 +106,19 @@ class TablePass:
             frame = reader.related(self.table, self.via)
             first, last = np.searchsorted(frame["enterprise_no"].to_numpy(), [low, high])
             frame = frame[int(first) : int(last)]
-        records = self.table.arrays(frame)
+        self.fold(rows, origin, self.table.arrays(frame), self.table.tests, context=context, out=out)
+
+    def fold(
+        self,
+        rows: Rows,
+        origin: NDArray[np.int64],
+        records: Records,
+        tests: Tests,
+        *,
+        context: Context,
+        out: NDArray[np.float32],
+    ) -> None:
+        """Compute the features of some rows from records of their subjects."""
         pairs = zip(records.values, self.table.values, strict=True)
         domains = [int(numbers.max(initial=0)) + 1 if value.is_distinct else 0 for numbers, value in pairs]
         sizes = [0 if row < 0 else domains[row] for row in self.features.value]
@@ -115,7 +127,7 @@ class TablePass:
         wide = np.empty((len(self.shrunken), len(rows.subject)), np.float64)
         for row, feature in enumerate(self.shrunken):
             wide[row] = context.wider(feature, origin)
-        fold(rows, records, tests=self.table.tests, features=features, wide=wide, out=out, marks=int(ends[-1]))
+        fold(rows, records, tests=tests, features=features, wide=wide, out=out, marks=int(ends[-1]))
 
 
 class Reader:

@@ -59,6 +59,7 @@ class Prepared:
 
     def __init__(self, spec: DatasetSpec, selections: Sequence[Selection], values: Sequence[Value]) -> None:
         self.spec = spec
+        self.selections = tuple(selections)
         self.values = tuple(values)
         parts = {s.conditions: split(s.conditions, self.spec) for s in selections}
         self.fixed = list(dict.fromkeys(fixed for fixed, _ in parts.values() if fixed))
@@ -67,7 +68,7 @@ class Prepared:
         bound = [bounded.index(s.conditions) if s.conditions in bounded else -1 for s in selections]
         self.tests = bits_of_tests([s.days for s in selections], bound)
         fixed = [parts[s.conditions][0] for s in selections]
-        self._bits = {wanted: _words([wanted == given for given in fixed]) for wanted in dict.fromkeys([(), *fixed])}
+        self.bits = {wanted: words_of([wanted == given for given in fixed]) for wanted in dict.fromkeys([(), *fixed])}
         self.takes_all = () in fixed
         """Whether some selection has no condition that is known without the as_of."""
 
@@ -97,11 +98,11 @@ class Prepared:
 
         if value.column == self.spec.key:
             return nw.col("enterprise_no").cast(nw.Int64)
-        if value.is_distinct and not self._is_numbered(value):
+        if value.is_distinct and not self.is_numbered(value):
             return nw.col(value.column)
         return numeric(value.column, self.spec).fill_null(NONE)
 
-    def _is_numbered(self, value: Value) -> bool:
+    def is_numbered(self, value: Value) -> bool:
         """Return whether a column's values are few whole numbers by themselves."""
         column = self.spec.columns[value.column]
         return column.type == "boolean" or (column.type == "code" and column.vocabulary is not None)
@@ -112,16 +113,16 @@ class Prepared:
 
         height = len(frame)
         flags = np.empty((self.tests.within.shape[1], height), np.int64)
-        flags[:] = self._bits[()][:, None]
+        flags[:] = self.bits[()][:, None]
         for place, conditions in enumerate(self.fixed):
             holds = frame[f"c{place}"].to_numpy()
-            for word, bits in enumerate(self._bits[conditions]):
+            for word, bits in enumerate(self.bits[conditions]):
                 if bits:
                     mark(flags[word], holds, bits)
         values = np.empty((len(self.values), height), np.int64)
         for place, value in enumerate(self.values):
             column = frame[f"v{place}"]
-            if value.is_distinct and not self._is_numbered(value):
+            if value.is_distinct and not self.is_numbered(value):
                 column = column.rank("dense").cast(nw.Int64).fill_null(NONE)
             values[place] = column.to_numpy()
         return Records(
@@ -153,15 +154,15 @@ def bits_of_tests(days: list[int | None], bound: list[int]) -> Tests:
     return Tests(
         bound=np.array(bound, np.int64),
         days=np.array([2 * FOREVER if window is None else window for window in days], np.int32),
-        within=np.array([_words([window is None or age <= window for window in days]) for age in range(ages)]),
-        unbound=np.array([_words([row != other for other in bound]) for row in range(bounds)], np.int64).reshape(
+        within=np.array([words_of([window is None or age <= window for window in days]) for age in range(ages)]),
+        unbound=np.array([words_of([row != other for other in bound]) for row in range(bounds)], np.int64).reshape(
             bounds, len(days) // WORD + 1
         ),
     )
 
 
-def _words(tests: list[bool]) -> NDArray[np.int64]:
-    """Return the bits of some tests as words."""
+def words_of(tests: list[bool]) -> NDArray[np.int64]:
+    """Return the bits of the tests that hold, of all tests, as words."""
     words = np.zeros(len(tests) // WORD + 1, np.int64)
     for test, holds in enumerate(tests):
         words[test // WORD] |= int(holds) << test % WORD
