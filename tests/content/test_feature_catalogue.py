@@ -205,6 +205,22 @@ def test_a_commitment_is_overdue_from_its_due_day_until_it_is_known_to_be_fulfil
     assert [at(day) for day in days] == [[0, 0], [0, 1], [0, 1], [1, 0], [1, 0], [0, 0]]
 
 
+def test_a_penalty_of_several_kinds_counts_for_each_of_them() -> None:
+    """A stop of business beside a fine is a stop of business; a fine alone is none, and neither touches a permit."""
+    ids = ("penalties_permit_3y", "penalties_business_3y")
+    online = Online(TABLES, CATALOGUE.subset(ids))
+    blank = dict.fromkeys(TABLES["penalties"].columns) | OPEN["penalties"] | {"uscc": CODE, "received_on": "2025-02-05"}
+
+    def told(*kinds: str) -> list[float]:
+        penalties = [blank | {"penalty_no": str(number), "kinds": kind} for number, kind in enumerate(kinds)]
+        found = online.for_one(CODE, {"enterprises": [REGISTERED], "penalties": penalties}, AsOf.parse("2025-03-01"))
+        return [float(value) for value in found.values[:, 0]]
+
+    assert told("fine", "warning;fine") == [0, 0]
+    assert told("fine;order_suspension", "fine") == [0, 1]
+    assert told("fine;suspend_permit;order_suspension", "revoke_permit") == [2, 1]
+
+
 def test_models_name_their_features() -> None:
     """A growing catalogue changes no model."""
     for item in CONTENT.files("models"):

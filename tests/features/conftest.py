@@ -44,6 +44,7 @@ columns:
   happened_on: {type: date, title_zh: 日期}
   kind: {type: code, title_zh: 方式, vocabulary: {random: 随机, complaint: 投诉, campaign: 专项}}
   grade: {type: code, title_zh: 等级, nullable: true, vocabulary: {low: 低, middle: 中, high: 高}}
+  ways: {type: codes, title_zh: 方法, nullable: true, vocabulary: {look: 查看, look_twice: 复查, ask: 询问, test: 检测}}
   found: {type: boolean, title_zh: 发现问题}
   fine: {type: money, unit: 元, title_zh: 罚款, nullable: true}
   share: {type: number, title_zh: 比例, nullable: true}
@@ -103,6 +104,7 @@ class World:
             "happened_on": pl.Date,
             "kind": pl.String,
             "grade": pl.String,
+            "ways": pl.String,
             "found": pl.Boolean,
             "fine": pl.Float64,
             "share": pl.Float64,

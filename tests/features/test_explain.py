@@ -216,6 +216,9 @@ def test_lint_names_doublets_idle_conditions_and_windows_without_history(lake) -
         feature("twin", aggregate="count", window={"days": 30}, title_zh="y"),
         feature("idle", aggregate="count", filter=[{"column": "kind", "one_of": ["random", "complaint", "campaign"]}]),
         feature("never", aggregate="count", filter=[{"column": "happened_on", "is_null": "true"}]),
+        feature(
+            "none", aggregate="count", filter=[{"column": "ways", "not_one_of": ["look", "look_twice", "ask", "test"]}]
+        ),
         feature("long", aggregate="count", window={"days": 3650}),
     ]
     catalogue = CatalogueSpec.model_validate(
@@ -231,6 +234,7 @@ def test_lint_names_doublets_idle_conditions_and_windows_without_history(lake) -
         ("CT-FEAT-030", "twin"),
         ("CT-FEAT-031", "idle"),
         ("CT-FEAT-031", "never"),
+        ("CT-FEAT-031", "none"),
         ("CT-FEAT-032", "long"),
     }
 

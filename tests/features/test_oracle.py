@@ -58,6 +58,11 @@ FEATURES = (
     spec("grade_min", aggregate="min", column="grade"),
     spec("grade_last", aggregate="last", column="grade", filter=[{"column": "kind", "not_one_of": ["campaign"]}]),
     spec("days_since_found", aggregate="days_since", filter=[FOUND]),
+    spec(
+        "looked", aggregate="count", filter=[{"column": "ways", "one_of": ["look", "test"]}], missing={"policy": "zero"}
+    ),
+    spec("not_asked", aggregate="share", numerator=[{"column": "ways", "not_one_of": ["ask"]}]),
+    spec("only_looked", aggregate="count", filter=[{"column": "ways", "equals": "look"}], group_by=["area"]),
     spec("days_since_cured", aggregate="days_since", column="cured_on"),
     spec("kinds", aggregate="n_unique", column="kind", window={"days": 90}),
     spec("found_share", aggregate="share", numerator=[FOUND], window={"days": 90}),
@@ -166,7 +171,10 @@ def holds(row: dict, tests: tuple[Condition, ...], as_of: dt.date) -> bool:
 
         if test.equals is not None and value != read(test.equals):
             return False
-        if test.not_one_of is not None and value in test.not_one_of:
+        held = set(value.split(";")) if test.column == "ways" else {value}
+        if test.one_of is not None and not held & set(test.one_of):
+            return False
+        if test.not_one_of is not None and held & set(test.not_one_of):
             return False
         if test.at_least is not None and not value >= read(test.at_least):
             return False
@@ -349,6 +357,7 @@ def worlds(draw):
             "seen_on": at(seen),
             "kind": draw(st.sampled_from(["random", "complaint", "campaign"])),
             "grade": draw(st.sampled_from([None, "low", "middle", "high"])),
+            "ways": draw(st.sampled_from([None, "look", "look_twice", "look;ask", "look_twice;ask;test", "ask"])),
             "found": draw(st.booleans()),
             "fine": draw(st.sampled_from([None, 0.0, 10.5, 99.99, 1000.0])),
             "share": draw(st.sampled_from([None, 0.25, 0.1])),

@@ -24,6 +24,9 @@ duckdb = pytest.importorskip("duckdb")
 OTHERS = [
     {"aggregate": "last", "column": "grade"},
     {"aggregate": "n_unique", "column": "kind", "filter": [{"column": "kind", "not_one_of": ["campaign"]}]},
+    {"aggregate": "count", "filter": [{"column": "ways", "one_of": ["look", "test"]}]},
+    {"aggregate": "share", "numerator": [{"column": "ways", "not_one_of": ["ask", "look_twice"]}]},
+    {"aggregate": "count", "filter": [{"column": "ways", "equals": "look"}]},
     {"aggregate": "min", "column": "share"},
     {"aggregate": "sum", "column": "fine", "group_by": ["area"]},
     {"aggregate": "count", "group_by": ["firm", "area"], "window": {"days": 60}},
@@ -79,6 +82,7 @@ def test_statements_agree_where_the_catalogue_has_no_example(world) -> None:
             "happened_on": day + dt.timedelta(days=n % 100 * 3 % 90),
             "kind": ["random", "complaint", "campaign"][n % 3],
             "grade": [None, "low", "middle", "high"][n * 5 % 4],
+            "ways": [None, "look", "look_twice", "look;ask", "ask;test"][n * 3 % 5],
             "found": n % 4 == 0,
             "fine": None if n % 5 == 0 else n * 1.25,
             "share": None if n % 3 == 0 else n / 7,

@@ -71,7 +71,7 @@ def _idle(feature: FeatureSpec, specs: dict[str, DatasetSpec]) -> list[str]:
         column = specs[table].columns.get(condition.column) if table in specs else None
         if column is None:
             continue
-        words = set(column.vocabulary or ()) if column.type == "code" else set()
+        words = set(column.vocabulary or ()) if column.type in {"code", "codes"} else set()
         never_empty = not column.nullable
         takes_all = bool(words) and never_empty and condition.one_of is not None and words <= set(condition.one_of)
         takes_none = bool(words) and condition.not_one_of is not None and words <= set(condition.not_one_of)

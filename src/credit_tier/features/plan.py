@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from credit_tier.errors import FeatureError
 from credit_tier.features.values import column_of
 from credit_tier.specs.condition import Condition, literal
-from credit_tier.specs.dataset import Column, DatasetSpec
+from credit_tier.specs.dataset import JOINT, Column, DatasetSpec
 from credit_tier.specs.feature import FeatureSpec, Related
 from credit_tier.temporal import AsOf
 
@@ -171,6 +171,9 @@ class _Plan:
         if condition.is_null is not None:
             return f"{name} IS {'' if condition.is_null else 'NOT '}NULL"
         values = ", ".join(written(text) for text in condition.values())
+        if column.type == "codes" and (condition.one_of or condition.not_one_of):
+            held = f"string_split({name}, '{JOINT}')"
+            return f"{'NOT ' if condition.not_one_of else ''}list_has_any({held}, [{values}])"
         if condition.one_of is not None:
             return f"{name} IN ({values})"
         if condition.not_one_of is not None:

@@ -17,6 +17,7 @@ class Condition(Spec):
 
     Values are written as text and read by the column's declared type; a date may be ``as_of`` (the question's own day).
     A record whose column is empty meets only ``is_null: true``.
+    A cell of several codes meets ``one_of`` if it holds any of them, ``not_one_of`` if it holds none, ``equals`` if it is that one alone.
     """
 
     column: str
