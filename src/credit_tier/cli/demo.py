@@ -95,7 +95,6 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
     from credit_tier.reports import page
     from credit_tier.reports.round import Round
     from credit_tier.reports.round import page as round_page
-    from credit_tier.reports.training import publish
     from credit_tier.reports.validation import page as validation_page
     from credit_tier.specs.feature import CatalogueSpec
     from credit_tier.temporal import AsOf, parse_date
@@ -109,12 +108,10 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
     with steps.step("校验 validate"):
         validation = validate(lake)
         page.write(out / "validation.html", validation_page(validation, lake="lake"))
-    with steps.step("训练 train"):
-        trained = training.train(MODEL, lake, content, store=out / "mlflow", seed=seed, threads=threads)
-        write_bytes(out / "training.html", publish(trained, out / "mlflow").read_bytes())
     as_of = AsOf(parse_date(str(city.cutoff)))
-    with steps.step("启用 promote"):
-        _promote(out / "mlflow", trained, as_of)
+    with steps.step("训练、启用 train, promote"):
+        trained = training.train(MODEL, lake, content, store=out / "mlflow", seed=seed, threads=threads)
+        _publish(out, trained, as_of)
     with steps.step("评分 score"):
         spec = draws.load_spec(content=content)
         keep = draws.columns_to_keep(spec)
@@ -156,13 +153,19 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
     return found, report, validation
 
 
-def _promote(store: Path, trained: Training, as_of: AsOf) -> None:
-    """Make the demo's model the champion, unless it failed a gate; the time is the city's, so that the same bytes come again."""
-    from credit_tier import training
+def _publish(out: Path, trained: Training, as_of: AsOf) -> None:
+    """Write the page of the training, and make its model the champion unless it failed a gate.
 
+    The time of the decision is the city's, so that the same bytes come again.
+    """
+    from credit_tier import training
+    from credit_tier.files import write_bytes
+    from credit_tier.reports.training import publish
+
+    write_bytes(out / "training.html", publish(trained, out / "mlflow").read_bytes())
     if not trained.failed_gates:
         at = datetime.combine(as_of.on, time(), UTC)
-        training.promote(store, MODEL, who="credit-tier demo", why="演示 · demo", at=at)
+        training.promote(out / "mlflow", MODEL, who="credit-tier demo", why="演示 · demo", at=at)
 
 
 def _bin() -> str:
@@ -190,7 +193,11 @@ def _made(out: Path, found: Round, report: IngestReport, validation: Validation)
         ["隔离 quarantine", str(out / "lake" / "_quarantine"), f"{_quarantined(report):,} 行 rows"],
         ["校验 validation", str(out / "validation.html"), " ".join(verdict(validation))],
         ["模型 model", str(out / "mlflow"), f"AUC {evaluation.auc:.3f} ({interval.low:.3f}–{interval.high:.3f})"],
-        ["训练报告 training report", str(out / "training.html"), f"{(out / 'training.html').stat().st_size // 1024} KB"],
+        [
+            "训练报告 training report",
+            str(out / "training.html"),
+            f"{(out / 'training.html').stat().st_size // 1024} KB",
+        ],
         ["评分 scores", str(out / "scores"), f"{summary['enterprises']:,} 户: {classes}"],
         ["抽取 draw", str(out / "draw"), f"{found.record.visits:,} 户 visits · {verified}"],
         ["修复 repair", str(out / "repair_worklist.csv"), f"{len(found.worklist.items):,} 条 items"],
