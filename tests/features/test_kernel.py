@@ -120,7 +120,9 @@ def test_blocks_words_and_bounds_do_not_show(rows: list[int], records: list[int]
     given = rows_of(rows, random), records_of(records, TESTS.within.shape[1], random)
     n = len(KINDS)
     tests, narrower = random.integers(0, N_TESTS, n), random.integers(0, N_TESTS, n)
-    value, scale, weight = np.arange(n) % 2, np.full(n, 0.5), np.full(n, 3.0)
+    scaled = {"shrunken_mean", "sum", "mean", "max", "min", "last"}
+    value, weight = np.arange(n) % 2, np.full(n, 3.0)
+    scale = np.array([0.5 if kind in scaled else 1.0 for kind in KINDS])
     leaning = [KINDS.index("shrunken_share"), KINDS.index("shrunken_mean")]
     wider = np.full(n, -1)
     wider[leaning] = [0, 1]

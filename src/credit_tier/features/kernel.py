@@ -240,74 +240,54 @@ def _streak(row, bits, shift, narrower, narrower_shift, total):  # type: ignore[
 
 
 @_compiled
-def _figures(kind, k, rows, row, record, bits, number, features, values, event, wide, stamps, figure):  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917
+def _figures(kind, k, rows, row, record, bits, number, features, values, event, wide, stamps, figure):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Compute feature k of one kind for `rows`, the places of the rows that any record counts for."""
     test, narrower, fill, scale = features.test[k], features.narrower[k], features.fill[k], features.scale[k]
     word, shift, some, part = bits[test // WORD], test % WORD, number[test], number[narrower]
     height = figure.shape[0]
+    nothing = GREATEST if kind == _MIN else NONE
     total, terms = np.zeros(height, np.int64), np.zeros(height, np.int64)
     if kind == _COUNT:
-        for i in range(height):
-            figure[i] = some[i] if some[i] else fill
+        total = some
     elif kind == _EXISTS:
-        for i in range(height):
-            figure[i] = 1 if some[i] else fill
-    elif kind == _SHARE:
-        for i in range(height):
-            figure[i] = float(part[i]) / float(some[i]) if some[i] else fill
+        total[:] = 1
     elif kind == _TREND:
-        for i in range(height):
-            figure[i] = 2 * part[i] - some[i] if some[i] else fill
-    elif kind == _SUM:
+        total = 2 * part - some
+    elif kind in (_SHARE, _SHRUNKEN_SHARE):
+        total, terms = part, some
+    elif kind in (_SUM, _MEAN, _SHRUNKEN_MEAN):
         _add_values(row, record, word, shift, values, total, terms)
-        for i in range(height):
-            figure[i] = float(total[i]) * scale if some[i] else fill
-    elif kind == _MEAN:
-        _add_values(row, record, word, shift, values, total, terms)
-        for i in range(height):
-            figure[i] = float(total[i]) / float(terms[i]) * scale if terms[i] else fill
-    elif kind == _MAX:
-        total[:] = NONE
-        _greatest(row, record, word, shift, values, total)
-        for i in range(height):
-            figure[i] = float(total[i]) * scale if total[i] != NONE else fill
-    elif kind == _MIN:
-        total[:] = GREATEST
-        _least(row, record, word, shift, values, total)
-        for i in range(height):
-            figure[i] = float(total[i]) * scale if total[i] != GREATEST else fill
-    elif kind == _LAST:
-        total[:] = NONE
-        _latest(row, record, word, shift, values, total)
-        for i in range(height):
-            figure[i] = float(total[i]) * scale if total[i] != NONE else fill
-    elif kind == _SINCE:
-        total[:] = NONE
-        _greatest(row, record, word, shift, event, total)
-        for i in range(height):
-            figure[i] = rows.as_of[i] - total[i] if total[i] != NONE else fill
-    elif kind == _SINCE_VALUE:
-        total[:] = NONE
-        _latest(row, record, word, shift, values, total)
-        for i in range(height):
-            figure[i] = rows.as_of[i] - total[i] if total[i] != NONE else fill
     elif kind == _UNIQUE:
         _different(row, record, word, shift, values, total, stamps)
-        for i in range(height):
-            figure[i] = total[i] if some[i] else fill
     elif kind == _STREAK:
         _streak(row, word, shift, bits[narrower // WORD], narrower % WORD, total)
-        for i in range(height):
-            figure[i] = total[i] if some[i] else fill
     else:
-        if kind == _SHRUNKEN_SHARE:
-            total, terms, scale = part, some, 1.0
+        total[:] = nothing
+        if kind == _MAX:
+            _greatest(row, record, word, shift, values, total)
+        elif kind == _MIN:
+            _least(row, record, word, shift, values, total)
+        elif kind == _SINCE:
+            _greatest(row, record, word, shift, event, total)
         else:
-            _add_values(row, record, word, shift, values, total, terms)
+            _latest(row, record, word, shift, values, total)
+    if kind in (_SHRUNKEN_SHARE, _SHRUNKEN_MEAN):
         weight = features.weight[k]
         for i in range(height):
             found = (float(total[i]) * scale + weight * wide[features.wider[k], rows.place[i]]) / (terms[i] + weight)
             figure[i] = fill if np.isnan(found) else found
+    elif kind in (_SHARE, _MEAN):
+        for i in range(height):
+            figure[i] = float(total[i]) / float(terms[i]) * scale if terms[i] else fill
+    elif kind in (_SINCE, _SINCE_VALUE):
+        for i in range(height):
+            figure[i] = rows.as_of[i] - total[i] if total[i] != nothing else fill
+    elif kind in (_MAX, _MIN, _LAST):
+        for i in range(height):
+            figure[i] = float(total[i]) * scale if total[i] != nothing else fill
+    else:
+        for i in range(height):
+            figure[i] = float(total[i]) * scale if some[i] else fill
 
 
 @_compiled
