@@ -103,16 +103,16 @@ def score_and_explain(
     Source: DESIGN section 5, reasons; :meth:`credit_tier.learning.scorecard.Scorer.contributions`.
     """
     shape = (len(x), min(top, len(scorer.features)))
-    centred = np.empty((len(x), len(scorer.dimensions)))
+    moved = scorer.unmoved(len(x))
     feature, points, value = np.empty(shape, np.int16), np.empty(shape), np.empty(shape, np.float32)
 
     def use(first: int, values: NDArray[np.float64]) -> None:
         rows = slice(first, first + len(values))
-        scorer.by_dimension(values, centred[rows])
+        scorer.by_dimension(values, moved[rows])
         _strongest(values, scorer.points_per_raw_score, x[rows], feature[rows], points[rows], value[rows])
 
     scorer.each(x, use, threads=threads)
-    return scorer.scores(centred), Reasons(scorer.features, feature, points, value)
+    return scorer.scores(moved), Reasons(scorer.features, feature, points, value)
 
 
 @compiled
@@ -120,21 +120,26 @@ def _strongest(values, scale, x, feature, points, value):  # type: ignore[no-unt
     """Write the columns of the largest values of each row, the values times `scale`, and what stands there in `x`."""
     top = feature.shape[1]
     size = np.empty(values.shape[1])
+    best, place = np.empty(top), np.empty(top, np.int64)
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             size[j] = np.rint(np.abs(values[i, j] * scale) * (1.0 / SMALLEST))
-        found = 0
+        found, bar = 0, 0.0
         for j in range(values.shape[1]):
-            if size[j] < 1.0 or (found == top and size[j] <= size[feature[i, top - 1]]):
+            if size[j] <= bar:
                 continue
-            found = min(found + 1, top)
-            k = found - 1
-            while k > 0 and size[feature[i, k - 1]] < size[j]:
-                feature[i, k] = feature[i, k - 1]
+            k = found if found < top else top - 1
+            while k > 0 and best[k - 1] < size[j]:
+                best[k], place[k] = best[k - 1], place[k - 1]
                 k -= 1
-            feature[i, k] = j
+            best[k], place[k] = size[j], j
+            if found < top:
+                found += 1
+            if found == top:
+                bar = best[top - 1]
         for k in range(top):
-            j = feature[i, k]
-            points[i, k] = values[i, j] * scale if k < found else 0.0
-            value[i, k] = x[i, j] if k < found else np.float32(np.nan)
-            feature[i, k] = j if k < found else -1
+            if k < found:
+                j = place[k]
+                feature[i, k], points[i, k], value[i, k] = j, values[i, j] * scale, x[i, j]
+            else:
+                feature[i, k], points[i, k], value[i, k] = -1, 0.0, np.nan

@@ -166,7 +166,7 @@ class Scorer:
 
     def raw_score(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return the sum of the trees for each row, shape (n,)."""
-        return np.asarray(math.fsum(self.centres) + self._centred(x, threads).sum(axis=1))
+        return np.asarray(math.fsum(self.centres) + self._moved(x, threads)[:, -1])
 
     def score(self, x: NDArray[np.float32], *, threads: int = 1) -> Scores:
         """Score rows.
@@ -182,22 +182,21 @@ class Scorer:
 
         Source: DESIGN section 5, Score and profile.
         """
-        return self.scores(self._centred(x, threads))
+        return self.scores(self._moved(x, threads))
 
-    def scores(self, centred: NDArray[np.float64]) -> Scores:
-        """Return the scores of rows whose dimensions add this to the raw score of the average training row, shape (n, dimensions)."""
-        dimension_log_odds = self.calibration.slope * centred
-        log_odds = self.base_log_odds + dimension_log_odds.sum(axis=1)
+    def scores(self, moved: NDArray[np.float64]) -> Scores:
+        """Return the scores of rows of which :meth:`by_dimension` has said how far each dimension moves them."""
+        total = moved[:, -1]
+        log_odds = self.base_log_odds + self.calibration.slope * total
         base_points = float(self.scaling.to_points(self.base_log_odds))
-        dimension_points = -self.scaling.factor * dimension_log_odds
         return Scores(
             dimensions=self.dimensions,
-            raw_score=math.fsum(self.centres) + centred.sum(axis=1),
+            raw_score=math.fsum(self.centres) + total,
             log_odds=log_odds,
             probability=self.calibration.probability(log_odds),
-            points=base_points + dimension_points.sum(axis=1),
-            dimension_log_odds=dimension_log_odds,
-            dimension_points=dimension_points,
+            points=base_points + self.points_per_raw_score * total,
+            dimension_log_odds=self.calibration.slope * moved[:, :-1],
+            dimension_points=self.points_per_raw_score * moved[:, :-1],
             base_log_odds=self.base_log_odds,
             base_points=base_points,
         )
@@ -215,12 +214,16 @@ class Scorer:
         self.each(x, keep, threads=threads)
         return out
 
+    def unmoved(self, rows: int) -> NDArray[np.float64]:
+        """Return room for what :meth:`by_dimension` writes: shape (rows, dimensions + 1), column by column in memory."""
+        return np.empty((rows, len(self.dimensions) + 1), order="F")
+
     def by_dimension(self, values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-        """Write the sums over each dimension's features, shape (rows, features), into `out`, shape (rows, dimensions)."""
+        """Sum up values of features, shape (rows, features), by dimension; the last column of `out` is the sum of all."""
         _sum_by(values, self._dimension_of, out)
 
-    def _centred(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-        out = np.empty((len(x), len(self.dimensions)))
+    def _moved(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        out = self.unmoved(len(x))
         self.each(x, lambda first, values: self.by_dimension(values, out[first : first + len(values)]), threads=threads)
         return out
 
@@ -235,9 +238,15 @@ class Scorer:
 
 @compiled
 def _sum_by(values, group, out):  # type: ignore[no-untyped-def]
-    """Write the sums of each row's values by group."""
+    """Write the sums of each row's values by group, and the sum of the groups."""
+    last = out.shape[1] - 1
+    sums = np.empty(last)
     for i in range(values.shape[0]):
-        for g in range(out.shape[1]):
-            out[i, g] = 0.0
+        sums[:] = 0.0
         for j in range(values.shape[1]):
-            out[i, group[j]] += values[i, j]
+            sums[group[j]] += values[i, j]
+        total = 0.0
+        for g in range(last):
+            out[i, g] = sums[g]
+            total += sums[g]
+        out[i, last] = total

@@ -27,8 +27,11 @@ from credit_tier.compiling import compiled
 from credit_tier.learning.forest import Forest
 from credit_tier.learning.patterns import LANES, Leaf, Part, panels, plan
 
-BLOCK = 2048
-"""Rows worked on together, so that tables stay in the processor's cache while rows pass."""
+BLOCK = 2000
+"""Rows worked on together, so that tables stay in the processor's cache while rows pass.
+
+Not a power of two: columns that lie a power of two apart would fight for the same places of the cache.
+"""
 
 
 class Leaves(NamedTuple):
