@@ -149,6 +149,7 @@ def test_explain_shows_the_totals_of_a_group(call: Call, lake: Path, penalised: 
         (["explain", "penalties_3y", "--enterprise", "91000000MAQMC06P2E"], "CT-FEAT-023"),
         (["explain", "penalties_3y", "--enterprise", "91000000MAQMC06P2E", "--lake", "LAKE", *AS_OF], "CT-FEAT-022"),
         (["explain", "penalties_3y", "--as-of", "yesterday"], "CT-"),
+        (["explain", "penalties_3y", "--planned", "trigger"], "CT-FEAT-026"),
         (["coverage", "LAKE"], "--as-of"),
     ],
 )

@@ -168,6 +168,18 @@ def test_the_group_of_an_enterprise_is_named(districts) -> None:
     assert records_behind(districts, feature(aggregate="count"), "a", AS_OF).group is None
 
 
+def test_a_group_of_the_planned_event_is_that_which_is_given(districts) -> None:
+    """The rate of the kind of check that is planned; without the kind the question is half asked."""
+    rate = feature(aggregate="share", numerator=[FOUND], group_by=["kind"], shrink={"weight": 3, "towards": ["area"]})
+    told = records_behind(districts, rate, "c", AS_OF, planned={"kind": "random"})
+    assert (told.group.of, told.group.total, told.group.records) == ({"kind": "random"}, 3, 9)
+    assert (told.wider.of, told.wider.total, told.wider.records) == ({"area": "y"}, 0, 4)
+    assert told.value == np.float32(3 / 12)
+    assert records_behind(districts, rate, "c", AS_OF, planned={"kind": "campaign"}).group.records == 0
+    with pytest.raises(UsageError, match=r"CT-FEAT-025 f: .* kind of the planned event.*--planned kind=VALUE"):
+        records_behind(districts, rate, "c", AS_OF)
+
+
 def test_a_personal_value_that_forms_a_group_is_not_shown(world, districts) -> None:
     """The totals are told, whose they are is not."""
     contract = world.root / "content/data_schemas/firms.yaml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import narwhals as nw
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from credit_tier.errors import FeatureError
 from credit_tier.features import build as builder
 from credit_tier.features import plan
 from credit_tier.features import spine as spines
+from credit_tier.specs.dataset import DatasetSpec
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.temporal import AsOf
 
@@ -38,9 +40,21 @@ OTHERS = [
 ]
 
 
-def compared(lake: Lake, features: tuple[FeatureSpec, ...], as_of: AsOf) -> list[str]:
+PLANNED = {"kind": "random", "grade": "it's low"}
+OF_PLANNED = [
+    {"aggregate": "count", "group_by": ["kind"]},
+    {"aggregate": "share", "numerator": [{"column": "found", "equals": "true"}], "group_by": ["kind", "area"]},
+    {"aggregate": "mean", "column": "fine", "group_by": ["firm", "kind"], "shrink": {"weight": 3, "towards": ["kind"]}},
+    {"aggregate": "count", "group_by": ["grade"]},
+]
+
+
+def compared(
+    lake: Lake, features: tuple[FeatureSpec, ...], as_of: AsOf, planned: dict[str, str] | None = None
+) -> list[str]:
     """Return the ids of the features on which the statement and the engine do not agree."""
-    rows = spines.grid(lake, (), [as_of.on])
+    attributes = [nw.lit(value).alias(name) for name, value in (planned or {}).items()]
+    rows = spines.grid(lake, (), [as_of.on]).with_columns(*attributes)
     built = builder.build(lake, features, rows)
     database = duckdb.connect()
     for table in lake.tables:
@@ -50,7 +64,8 @@ def compared(lake: Lake, features: tuple[FeatureSpec, ...], as_of: AsOf) -> list
     specs = {table: lake.spec(table) for table in lake.tables}
     different = []
     for feature, values in zip(features, built.values, strict=True):
-        found = database.execute(plan.sql(feature, specs, lake.register, as_of)).fetchall()
+        statement = plan.sql(feature, specs, lake.register, as_of, planned=planned)
+        found = database.execute(statement).fetchall()
         assert [row[0] for row in found] == rows["enterprise_no"].to_list()
         told = np.array([np.nan if row[1] is None else float(row[1]) for row in found])
         if not np.allclose(told, values, rtol=1e-6, atol=1e-9, equal_nan=True):
@@ -93,7 +108,38 @@ def test_statements_agree_where_the_catalogue_has_no_example(world) -> None:
     base = {"title_zh": "x", "dimension": "d", "source": "checks", "missing": {"policy": "unknown"}}
     base |= {"unit": "x", "direction": "0", "legal_basis": "x"}
     features = tuple(FeatureSpec.model_validate({"id": f"f{n}", **base, **other}) for n, other in enumerate(OTHERS))
-    assert compared(world.lake(), features, AsOf.parse("2024-03-10")) == []
+    lake = world.lake()
+    assert compared(lake, features, AsOf.parse("2024-03-10")) == []
+    of_planned = tuple(
+        FeatureSpec.model_validate({"id": f"p{n}", **base, **other}) for n, other in enumerate(OF_PLANNED)
+    )
+    assert compared(lake, of_planned, AsOf.parse("2024-03-10"), PLANNED) == []
+
+
+def test_what_the_planned_event_brings_is_a_parameter_until_it_is_given(world) -> None:
+    """A group by the kind of check has a statement before anybody plans one; a column that nobody has is named."""
+    day = dt.date(2024, 1, 1)
+    world.firms = [{"firm": "f", "area": None, "founded_on": day, "seen_on": day}]
+    lake = world.lake()
+    specs = {table: lake.spec(table) for table in lake.tables}
+    base = {"id": "f", "title_zh": "x", "dimension": "d", "source": "checks", "missing": {"policy": "unknown"}}
+    base |= {"unit": "x", "direction": "0", "legal_basis": "x", "aggregate": "count"}
+    by_kind = FeatureSpec.model_validate({**base, "group_by": ["kind"]})
+    assert "SELECT r.enterprise_no, :kind AS group_kind" in plan.sql(by_kind, specs, "firms", None)
+    given = plan.sql(by_kind, specs, "firms", None, planned={"kind": "o'x"})
+    assert "SELECT r.enterprise_no, 'o''x' AS group_kind" in given
+    with pytest.raises(FeatureError, match=r"CT-FEAT-001 checks\.nothing"):
+        plan.sql(FeatureSpec.model_validate({**base, "group_by": ["nothing"]}), specs, "firms", None)
+
+
+def test_every_feature_of_the_example_has_a_statement() -> None:
+    """Those too that compare by the field and the kind of check that is planned."""
+    content = Content.resolve(Path(__file__).resolve().parents[2] / "examples/beijing")
+    loaded = [content.load(item.room, item.name, DatasetSpec) for item in content.files("data_schemas")]
+    specs = {spec.table: spec for spec in loaded}
+    catalogue = content.load("pipelines", "features.yaml", CatalogueSpec)
+    for feature in (f for f in catalogue.features if f.source != "spine"):
+        assert feature.title_zh in plan.sql(feature, specs, "entities", None)
 
 
 def test_what_no_table_holds_has_no_statement(world) -> None:

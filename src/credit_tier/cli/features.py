@@ -37,6 +37,10 @@ def explain(
     enterprise: Annotated[str | None, typer.Option("--enterprise", help="统一社会信用代码 · credit code")] = None,
     lake: Annotated[Path | None, typer.Option("--lake", help="数据湖目录 · lake folder")] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="截止时点 YYYY-MM-DD · day of the question")] = None,
+    planned: Annotated[
+        list[str] | None,
+        typer.Option("--planned", help="计划的事件的属性 名称=值(可重复) · attribute of the planned event, NAME=VALUE"),
+    ] = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -65,18 +69,19 @@ def explain(
             what="its records lie in a lake and are known at a day.",
             advice="Give --lake and --as-of as well.",
         )
+    event = _planned(planned or [])
     spec, day = found[feature], AsOf.parse(as_of) if as_of is not None else None
     opened = Lake.open(lake) if lake is not None else None
     specs = _specs(Content.resolve(*(content or ())))
     register = next(name for name, table_ in specs.items() if table_.kind == "entity")
     if opened is not None:
         specs, register = {name: opened.spec(name) for name in opened.tables}, opened.register
-    plan = None if spec.source == "spine" else sql(spec, specs, register, day)
+    plan = None if spec.source == "spine" else sql(spec, specs, register, day, planned=event)
     result: dict[str, Any] = {**spec.model_dump(mode="json"), "sql": plan}
     lines = [f"{key:12} {value}" for key, value in spec.model_dump(mode="json").items()]
     lines += ["", plan or "取自计划的事件,无表可查 · an attribute of the planned event, no table holds it"]
     if enterprise is not None and opened is not None and day is not None:
-        told = records_behind(opened, spec, enterprise, day)
+        told = records_behind(opened, spec, enterprise, day, planned=event)
         result |= asdict(told)
         note = "(同组的数,仅列本户记录 · a figure of the group, own records only)" if told.is_of_group else ""
         headers = list(told.records[0]) if told.records else ["record_id"]
@@ -225,6 +230,23 @@ def build(
             f"摘要 digest {frame.digest}",
         ],
     )
+
+
+def _planned(words: list[str]) -> dict[str, str]:
+    """Return attributes written as NAME=VALUE.
+
+    Raises
+    ------
+    UsageError (CT-FEAT-026) if one is not written so.
+    """
+    from credit_tier.errors import UsageError
+
+    pairs = [word.partition("=") for word in words]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise UsageError.of(
+            "CT-FEAT-026", where="--planned", what="an attribute has no name or no value.", advice="Write NAME=VALUE."
+        )
+    return {name: value for name, _, value in pairs}
 
 
 def _left_out(ids: tuple[str, ...]) -> list[str]:

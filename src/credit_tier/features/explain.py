@@ -4,6 +4,7 @@ its group, nothing personal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -73,13 +74,19 @@ class Explained:
     weight: float | None = None
 
 
-def records_behind(lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf) -> Explained:
+def records_behind(
+    lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf, *, planned: Mapping[str, str] | None = None
+) -> Explained:
     """Return the value of a feature for one enterprise at an as_of, and the records that count for it.
+
+    Parameters
+    ----------
+    planned : attributes of the planned event, where the feature groups by some.
 
     Raises
     ------
     UsageError (CT-FEAT-022) if the register does not know the enterprise before as_of; FeatureError if the lake lacks the table,
-    CT-FEAT-021 if the feature belongs to a planned event.
+    CT-FEAT-021 if the feature is an attribute of a planned event, CT-FEAT-025 if it groups by one that is not given.
     """
     import narwhals as nw
 
@@ -100,7 +107,18 @@ def records_behind(lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf) -> 
             what=f"the register does not know this enterprise before {as_of}.",
             advice="Check the code and --as-of.",
         )
-    row = row.with_columns(nw.lit(0).alias("row"))
+    given = planned or {}
+    groups = {*(feature.group_by or ()), *(feature.shrink.towards if feature.shrink else ())}
+    absent = sorted(groups - {*given, *lake.spec(lake.register).columns})
+    if absent:
+        raise UsageError.of(
+            "CT-FEAT-025",
+            where=feature.id,
+            what=f"the feature compares by {', '.join(absent)} of the planned event.",
+            advice=f"Give {' '.join(f'--planned {name}=VALUE' for name in absent)}.",
+        )
+    attributes = [nw.lit(value).alias(name) for name, value in given.items()]
+    row = row.with_columns(nw.lit(0).alias("row"), *attributes)
     value = float(build.build(lake, (feature,), row).values[0, 0])
     told = Explained(
         None if value != value else value,  # noqa: PLR0124 - NaN

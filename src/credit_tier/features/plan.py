@@ -19,13 +19,21 @@ ORDER = ("happened", "record_id", "known_day")
 """What "latest" means: the order in which the lake keeps the records of a subject."""
 
 
-def sql(feature: FeatureSpec, specs: Mapping[str, DatasetSpec], register: str, as_of: AsOf | None) -> str:
+def sql(
+    feature: FeatureSpec,
+    specs: Mapping[str, DatasetSpec],
+    register: str,
+    as_of: AsOf | None,
+    *,
+    planned: Mapping[str, str] | None = None,
+) -> str:
     """Return a statement that gives `enterprise_no, value` for every subject of the register known at as_of.
 
     Parameters
     ----------
     specs : contracts of the tables by name. register : name of the entity table.
     as_of : None leaves the parameter `:as_of`, a day number, in its place.
+    planned : attributes of the planned event by which the feature groups; one that is not given stays a parameter of its name.
 
     Raises
     ------
@@ -47,12 +55,17 @@ def sql(feature: FeatureSpec, specs: Mapping[str, DatasetSpec], register: str, a
                 what=f"there is no table '{table}'.",
                 advice=f"Tables are: {', '.join(sorted(specs))}.",
             )
-    return _Plan(feature, specs, register, as_of).text()
+    return _Plan(feature, specs, register, as_of, planned or {}).text()
 
 
 class _Plan:
     def __init__(
-        self, feature: FeatureSpec, specs: Mapping[str, DatasetSpec], register: str, as_of: AsOf | None
+        self,
+        feature: FeatureSpec,
+        specs: Mapping[str, DatasetSpec],
+        register: str,
+        as_of: AsOf | None,
+        planned: Mapping[str, str],
     ) -> None:
         self.feature = feature
         self.spec = specs[feature.source]
@@ -62,9 +75,11 @@ class _Plan:
         self.title = f"-- {feature.id} · {feature.title_zh} · as_of {'' if as_of is None else f'{as_of} = '}{self.day}"
         towards = feature.shrink.towards if feature.shrink else ()
         self.groups = tuple(dict.fromkeys((*(feature.group_by or ()), *towards)))
+        self.planned = {name: _quoted(value) for name, value in planned.items()}
         for name in self.groups:
-            if name != self.register.key:
-                column_of(name, self.register)
+            if name != self.register.key and name not in self.register.columns:
+                column_of(name, self.spec)
+                self.planned.setdefault(name, f":{name}")
 
     def text(self) -> str:
         f = self.feature
@@ -91,7 +106,10 @@ class _Plan:
 
     def _subjects(self) -> str:
         columns = ", ".join(
-            ["r.enterprise_no", *(f"{self._group('r', name)} AS {_named(name)}" for name in self.groups)]
+            [
+                "r.enterprise_no",
+                *(f"{self.planned.get(name) or self._group('r', name)} AS {_named(name)}" for name in self.groups),
+            ]
         )
         return _select(columns, f"{self.register.table} AS r", [self._visible("r")])
 
@@ -166,7 +184,7 @@ class _Plan:
             value = literal(text, column)
             if isinstance(value, bool):
                 return "TRUE" if value else "FALSE"
-            return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+            return _quoted(value) if isinstance(value, str) else repr(value)
 
         if condition.is_null is not None:
             return f"{name} IS {'' if condition.is_null else 'NOT '}NULL"
@@ -250,6 +268,10 @@ def number(name: str, column: Column) -> str:
 def _select(columns: str, sources: str, tests: Iterable[str] = ()) -> str:
     where = "\n    AND ".join(tests)
     return f"SELECT {columns}\n  FROM {sources}" + (f"\n  WHERE {where}" if where else "")  # noqa: S608 - text for a reader
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _named(name: str) -> str:
