@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import features, validation
+from benchmarks import features, scoring, validation
 
 if __name__ == "__main__":
-    sys.exit(max(features.main(), validation.main()))
+    sys.exit(max(features.main(), scoring.main(), validation.main()))
