@@ -100,6 +100,21 @@ def test_an_immature_row_has_no_label(world, last: int, mature: bool) -> None:
     assert outcome_at(world, 100, label(10, 5)) == (mature, True, 0 if mature else None)
 
 
+def test_where_nobody_has_to_look_absence_is_a_zero(world) -> None:
+    """`absent: zero` gives a row without a record the outcome 0, once it is mature; `unknown` gives it none."""
+    world.firms = [firm("A", 0), firm("B", 0)]
+    world.checks = [check("1", "B", 101, 101, found=True), check("9", "B", 500, 500, found=False)]
+    zero = label(10, 5).model_copy(update={"absent": "zero"})
+    lake = world.lake()
+    spine = spines.grid(lake, (), [at(100), at(495)])
+
+    def told(spec: Label) -> list[tuple[object, ...]]:
+        return [row[1:] for row in labels.attach(lake, spec, spine).rows()]
+
+    assert told(zero) == [(True, True, 0), (True, True, 1), (False, True, None), (False, True, None)]
+    assert told(label(10, 5)) == [(True, False, None), (True, True, 1), (False, False, None), (False, True, None)]
+
+
 def test_the_version_known_when_the_window_closes_counts(world) -> None:
     """A correction that arrives later changes no label, so that labels do not move as the lake grows."""
     world.firms = [firm("A", 0)]

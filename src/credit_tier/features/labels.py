@@ -24,7 +24,7 @@ def attach(lake: Lake, label: Label, spine: nw.DataFrame[Any]) -> nw.DataFrame[A
     Returns
     -------
     frame in spine order: `row`, `is_mature` (the window and the reporting delay ended by the data cut-off),
-    `is_observed` (a record of the label's kind lies in the window), `outcome` Int8 (1 or 0; empty unless mature and observed).
+    `is_observed` (a record of the label's kind lies in the window, or its absence says no), `outcome` Int8 (1 or 0; empty unless mature and observed).
 
     Source: GLOSSARY, mature label (表现期已满).
     """
@@ -49,6 +49,8 @@ def attach(lake: Lake, label: Label, spine: nw.DataFrame[Any]) -> nw.DataFrame[A
     # What became known on the table's last day is known before the following day; other tables may reach further.
     mature = closed <= day_number(lake.cutoff_of(label.source)) + 1
     joined = rows.with_columns(mature.alias("is_mature")).join(outcome, on="row", how="left").sort("row").collect()
+    if label.absent == "zero":
+        joined = joined.with_columns(nw.col("positive").fill_null(0))
     observed = ~nw.col("positive").is_null()
     return joined.select(
         "row",

@@ -44,7 +44,8 @@ class Label(Spec):
     """The outcome to predict.
 
     A row is observed if at least one record meets `where` in [as_of, as_of + window_days); it is positive if one of them meets
-    `positive` too. A row is mature if as_of + window_days + delay_days <= the data cut-off; only mature, observed rows have a label.
+    `positive` too. Where nobody has to look for the outcome to become known, `absent: zero` takes a row without such a record as 0.
+    A row is mature if as_of + window_days + delay_days <= the data cut-off; only mature, observed rows have a label.
     The version of a record that counts is the one known before as_of + window_days + delay_days.
     """
 
@@ -53,6 +54,7 @@ class Label(Spec):
     source: str
     where: tuple[Condition, ...] = ()
     positive: tuple[Condition, ...]
+    absent: Literal["unknown", "zero"] = "unknown"
     window_days: int = Field(ge=1)
     delay_days: int = Field(ge=0)
 
