@@ -103,16 +103,16 @@ def score_and_explain(
     Source: DESIGN section 5, reasons; :meth:`credit_tier.learning.scorecard.Scorer.contributions`.
     """
     shape = (len(x), min(top, len(scorer.features)))
-    moved = scorer.unmoved(len(x))
+    scores = scorer.room(len(x))
     feature, points, value = np.empty(shape, np.int16), np.empty(shape), np.empty(shape, np.float32)
 
     def use(first: int, values: NDArray[np.float64]) -> None:
         rows = slice(first, first + len(values))
-        scorer.by_dimension(values, moved[rows])
+        scorer.fill(scores, first, values)
         _strongest(values, scorer.points_per_raw_score, x[rows], feature[rows], points[rows], value[rows])
 
     scorer.each(x, use, threads=threads)
-    return scorer.scores(moved), Reasons(scorer.features, feature, points, value)
+    return scores, Reasons(scorer.features, feature, points, value)
 
 
 @compiled

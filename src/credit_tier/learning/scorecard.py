@@ -69,8 +69,9 @@ class Scores:
     raw_score, log_odds, probability : shape (n,); before calibration, after it, and the calibrated probability. Where the
         calibration has a bend it lies between the log-odds, of which points are made, and the probability.
     points : shape (n,); base_points + sum of dimension_points, exactly the scaled log-odds; may lie outside 0..1000.
-    dimension_log_odds, dimension_points : shape (n, d); differences from the average training row. More log-odds are riskier,
-        more points safer.
+    dimension_points : shape (n, d); differences from the average training row.
+    base_log_odds, base_points : those of the average training row.
+    points_per_log_odds : below zero: more log-odds are riskier, more points safer.
     """
 
     dimensions: tuple[str, ...]
@@ -78,10 +79,15 @@ class Scores:
     log_odds: NDArray[np.float64]
     probability: NDArray[np.float64]
     points: NDArray[np.float64]
-    dimension_log_odds: NDArray[np.float64]
     dimension_points: NDArray[np.float64]
     base_log_odds: float
     base_points: float
+    points_per_log_odds: float
+
+    @property
+    def dimension_log_odds(self) -> NDArray[np.float64]:
+        """Return how far each dimension moves the log-odds from those of the average training row, shape (n, d)."""
+        return self.dimension_points / self.points_per_log_odds
 
     @property
     def points_shown(self) -> NDArray[np.int32]:
@@ -166,7 +172,7 @@ class Scorer:
 
     def raw_score(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return the sum of the trees for each row, shape (n,)."""
-        return np.asarray(math.fsum(self.centres) + self._moved(x, threads)[:, -1])
+        return self.score(x, threads=threads).raw_score
 
     def score(self, x: NDArray[np.float32], *, threads: int = 1) -> Scores:
         """Score rows.
@@ -182,24 +188,33 @@ class Scorer:
 
         Source: DESIGN section 5, Score and profile.
         """
-        return self.scores(self._moved(x, threads))
+        room = self.room(len(x))
+        self.each(x, lambda first, values: self.fill(room, first, values), threads=threads)
+        return room
 
-    def scores(self, moved: NDArray[np.float64]) -> Scores:
-        """Return the scores of rows of which :meth:`by_dimension` has said how far each dimension moves them."""
-        total = moved[:, -1]
-        log_odds = self.base_log_odds + self.calibration.slope * total
-        base_points = float(self.scaling.to_points(self.base_log_odds))
+    def room(self, rows: int) -> Scores:
+        """Return scores of so many rows for :meth:`fill` to write into."""
+        raw, log_odds, probability, points = (np.empty(rows) for _ in range(4))
         return Scores(
             dimensions=self.dimensions,
-            raw_score=math.fsum(self.centres) + total,
+            raw_score=raw,
             log_odds=log_odds,
-            probability=self.calibration.probability(log_odds),
-            points=base_points + self.points_per_raw_score * total,
-            dimension_log_odds=self.calibration.slope * moved[:, :-1],
-            dimension_points=self.points_per_raw_score * moved[:, :-1],
+            probability=probability,
+            points=points,
+            dimension_points=np.empty((rows, len(self.dimensions))),
             base_log_odds=self.base_log_odds,
-            base_points=base_points,
+            base_points=float(self.scaling.to_points(self.base_log_odds)),
+            points_per_log_odds=-self.scaling.factor,
         )
+
+    def fill(self, room: Scores, first: int, values: NDArray[np.float64]) -> None:
+        """Write the scores of a block of rows, given by :meth:`each`, into their room."""
+        rows = slice(first, first + len(values))
+        raw, log_odds, points = room.raw_score[rows], room.log_odds[rows], room.points[rows]
+        bases = (math.fsum(self.centres), room.base_log_odds, room.base_points)
+        scales = (1.0, self.calibration.slope, self.points_per_raw_score)
+        _write(values, self._dimension_of, bases, scales, (raw, log_odds, points), room.dimension_points[rows])
+        room.probability[rows] = self.calibration.probability(log_odds)
 
     def contributions(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return each feature's exact contribution in points, shape (n, features); those of a dimension sum to its points.
@@ -214,19 +229,6 @@ class Scorer:
         self.each(x, keep, threads=threads)
         return out
 
-    def unmoved(self, rows: int) -> NDArray[np.float64]:
-        """Return room for what :meth:`by_dimension` writes: shape (rows, dimensions + 1), column by column in memory."""
-        return np.empty((rows, len(self.dimensions) + 1), order="F")
-
-    def by_dimension(self, values: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-        """Sum up values of features, shape (rows, features), by dimension; the last column of `out` is the sum of all."""
-        _sum_by(values, self._dimension_of, out)
-
-    def _moved(self, x: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-        out = self.unmoved(len(x))
-        self.each(x, lambda first, values: self.by_dimension(values, out[first : first + len(values)]), threads=threads)
-        return out
-
     @cached_property
     def _fills(self) -> NDArray[np.float32]:
         return self.fills.astype(np.float32)
@@ -237,16 +239,17 @@ class Scorer:
 
 
 @compiled
-def _sum_by(values, group, out):  # type: ignore[no-untyped-def]
-    """Write the sums of each row's values by group, and the sum of the groups."""
-    last = out.shape[1] - 1
-    sums = np.empty(last)
+def _write(values, group, bases, scales, sums, by_group):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    """Write the sum of each row's values three times, as base + scale * sum, and its parts by group times the last scale."""
+    count = by_group.shape[1]
+    part = np.empty(count)
     for i in range(values.shape[0]):
-        sums[:] = 0.0
+        part[:] = 0.0
         for j in range(values.shape[1]):
-            sums[group[j]] += values[i, j]
+            part[group[j]] += values[i, j]
         total = 0.0
-        for g in range(last):
-            out[i, g] = sums[g]
-            total += sums[g]
-        out[i, last] = total
+        for g in range(count):
+            by_group[i, g] = scales[2] * part[g]
+            total += part[g]
+        for k in range(3):
+            sums[k][i] = bases[k] + scales[k] * total

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -168,6 +169,7 @@ class Shapley:
             return any(list(pool.map(work, starts)))
 
 
+@cache
 def gauss(most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return points and weights (in row n those of the sum of n terms) that integrate polynomials from 0 to 1 exactly.
 
@@ -285,14 +287,18 @@ def _fill(leaves, lanes, kinds, inside, points, weights, number):  # type: ignor
 @compiled
 def _turn(rows, fills, turned, values):  # type: ignore[no-untyped-def]
     """Write rows as columns, missing values filled, set their values to 0, and return whether a value is infinite."""
-    infinite = False
+    values[:] = 0.0
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
-            x = rows[i, j]
-            turned[j, i] = fills[j] if np.isnan(x) else x
-            infinite |= np.isinf(x)
-            values[i, j] = 0.0
-    return infinite
+            turned[j, i] = rows[i, j]
+    infinite = 0
+    for j in range(rows.shape[1]):
+        column, fill = turned[j], fills[j]
+        for i in range(rows.shape[0]):
+            x = column[i]
+            infinite += np.isinf(x)
+            column[i] = fill if np.isnan(x) else x
+    return infinite > 0
 
 
 @intrinsic
