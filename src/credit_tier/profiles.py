@@ -79,6 +79,8 @@ class Profile:
     dimensions: dict[str, float]
     reasons: list[dict[str, Any]]
     digests: dict[str, str]
+    previous_class: str | None = None
+    previous_points: int | None = None
 
 
 def feature_table(
@@ -105,6 +107,7 @@ def score(
     as_of: AsOf,
     *,
     keep: tuple[str, ...] = (),
+    previous: Path | None = None,
     threads: int = 1,
     reasons: int = 5,
 ) -> CityScores:
@@ -115,11 +118,13 @@ def score(
     bundle : the model; its own declaration and features are used, not those of the content.
     content : gives the class policy `pipelines/tiers.yaml`.
     keep : columns of the register (as known at as_of) or of the planned event to carry along, for instance the strata of a plan.
+    previous : folder of the scores before these: classes then change only beyond the policy's hysteresis, and who went where is told.
     reasons : contributions kept per enterprise.
 
     Raises
     ------
-    UsageError (CT-PROF-001) if the class policy is made for another model.
+    UsageError : CT-PROF-001 the class policy is made for another model, CT-PROF-002 no scores in `previous`, CT-PROF-004 they are
+        of the same day or a later one.
     FeatureError, LearningError : the bundle does not fit the lake.
 
     Source: DESIGN section 5, Score and profile.
@@ -127,7 +132,7 @@ def score(
     import numpy as np
 
     from credit_tier.features import build, spine
-    from credit_tier.learning.classes import cuts_of
+    from credit_tier.learning.classes import migration, ranks_of
     from credit_tier.learning.explain import score_and_explain
 
     spec = ModelSpec.model_validate(bundle.manifest["declaration"])
@@ -142,9 +147,13 @@ def score(
     rows = spine.scoring(lake, spec, as_of.on)
     table = build.build(lake, bundle.features, rows)
     scored, told = score_and_explain(bundle.scorer, table.matrix(), top=reasons, threads=threads)
-    cuts = cuts_of(tiers, scored.probability)
-    ranks = cuts.ranks(scored.probability)
     codes, order = _by_code(lake, rows)
+    before = None if previous is None else _before(previous, codes, as_of)
+    earlier = None
+    if before is not None:
+        earlier = np.empty(len(order), np.int8)
+        earlier[order] = before["previous_rank"]
+    cuts, ranks = ranks_of(tiers, scored.probability, earlier)
     names = engines.frame({"class": [str(RiskClass.from_rank(rank)) for rank in range(4)]})["class"]
     columns: dict[str, Any] = {
         "code": codes.to_native(),
@@ -159,13 +168,23 @@ def score(
         columns[f"dim_{name}"] = scored.dimension_points[order, d]
     for name, values in _kept(lake, rows, keep).items():
         columns[name] = values[order].to_native()
+    changes: dict[str, Any] = {}
+    if earlier is not None and before is not None:
+        columns |= {name: before[name] for name in ("previous_class", "previous_points")}
+        changes = {
+            "previous": before["digest"],
+            "migration": migration(earlier, ranks),
+            "new": int((earlier < 0).sum()),
+            "held": int(((ranks != cuts.ranks(scored.probability)) & (earlier >= 0)).sum()),
+        }
     summary = {
         "as_of": str(as_of),
         "model": spec.model,
         "enterprises": len(codes),
         "classes": {name: int((ranks == rank).sum()) for rank, name in enumerate(names)},
         "cuts": {"B": cuts.b, "C": cuts.c, "D": cuts.d},
-        "tiers": {"reference": tiers.reference, "verified": tiers.verified},
+        "tiers": {"reference": tiers.reference, "verified": tiers.verified, "hysteresis": tiers.hysteresis},
+        **changes,
         "mean_probability": float(scored.probability.mean()),
         "cutoff": lake.cutoff.isoformat(),
         "digests": {
@@ -184,6 +203,41 @@ def score(
     return CityScores(engines.frame(columns), _reason_frame(told, codes, order), summary)
 
 
+def _summary(folder: Path) -> dict[str, Any]:
+    import json
+
+    if not (folder / SUMMARY).is_file():
+        raise UsageError.of(
+            "CT-PROF-002", where=str(folder), what="there are no scores here.", advice="Run credit-tier score first."
+        )
+    found: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return found
+
+
+def _before(folder: Path, codes: nw.Series[Any], as_of: AsOf) -> dict[str, Any]:
+    """Return rank (-1: none), class and points of the run before for each code, and that run's digest."""
+    import narwhals as nw
+
+    summary = _summary(folder)
+    if summary["as_of"] >= str(as_of):
+        raise UsageError.of(
+            "CT-PROF-004",
+            where=str(folder),
+            what=f"these scores are as of {summary['as_of']}, not before {as_of}.",
+            advice="Name the folder of an earlier run.",
+        )
+    scores = engines.read_parquet(folder / SCORES).select("code", "risk_class", "points")
+    found = codes.alias("code").to_frame().join(scores, on="code", how="left")
+    ranks = {str(RiskClass.from_rank(rank)): rank for rank in range(4)}
+    rank = found["risk_class"].cast(nw.String).replace_strict(ranks, default=None, return_dtype=nw.Int8).fill_null(-1)
+    return {
+        "previous_rank": rank.to_numpy(),
+        "previous_class": found["risk_class"].to_native(),
+        "previous_points": found["points"].to_native(),
+        "digest": summary["digests"]["scores"],
+    }
+
+
 def profile(folder: Path, code: str) -> Profile:
     """Return one enterprise's profile from a saved scoring run.
 
@@ -191,15 +245,9 @@ def profile(folder: Path, code: str) -> Profile:
     ------
     UsageError : CT-PROF-002 if the folder holds no scores, CT-PROF-003 if the enterprise is not among them.
     """
-    import json
-
     import narwhals as nw
 
-    if not (folder / SUMMARY).is_file():
-        raise UsageError.of(
-            "CT-PROF-002", where=str(folder), what="there are no scores here.", advice="Run credit-tier score first."
-        )
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    summary = _summary(folder)
     found = engines.read_parquet(folder / SCORES).filter(nw.col("code") == code).rows(named=True)
     if not found:
         raise UsageError.of(
@@ -220,6 +268,8 @@ def profile(folder: Path, code: str) -> Profile:
         dimensions={name.removeprefix("dim_"): value for name, value in row.items() if name.startswith("dim_")},
         reasons=[{key: value for key, value in item.items() if key != "code"} for item in told],
         digests=summary["digests"],
+        previous_class=row.get("previous_class"),
+        previous_points=row.get("previous_points"),
     )
 
 

@@ -90,6 +90,33 @@ def test_the_same_question_gives_the_same_bytes(scored, lake, content, trained, 
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_a_later_run_tells_who_went_where_and_changes_few_classes(
+    scored, lake, content, trained, tmp_path: Path
+) -> None:
+    """With the run of the month before, everybody stands in one cell or is new, and hysteresis lets fewer classes change."""
+    earlier = profiles.score(lake, content, trained.bundle, AsOf(dt.date(2025, 12, 1)))
+    earlier.save(tmp_path / "before")
+    later = profiles.score(lake, content, trained.bundle, AS_OF, previous=tmp_path / "before")
+    told = later.summary
+    cells = {(a, b): n for a, row in told["migration"].items() for b, n in row.items()}
+    assert sum(cells.values()) + told["new"] == told["enterprises"]
+    assert told["previous"] == earlier.summary["digests"]["scores"]
+    old = dict(earlier.scores.select("code", "risk_class").iter_rows())
+    now = list(later.scores.select("code", "risk_class", "previous_class", "previous_points").iter_rows())
+    assert all(previous == old.get(code) for code, _, previous, _ in now)
+    assert all((points is None) == (code not in old) for code, _, _, points in now)
+    without = dict(scored.scores.select("code", "risk_class").iter_rows())
+    changed = sum(code in old and now_ != old[code] for code, now_, _, _ in now)
+    assert changed == sum(n for (a, b), n in cells.items() if a != b)
+    assert changed < sum(code in old and without[code] != old[code] for code in without)
+    assert told["held"] == sum(code in old and without[code] != now_ for code, now_, _, _ in now) > 0
+    later.save(tmp_path / "now")
+    found = profiles.profile(tmp_path / "now", next(code for code, *_ in now if code in old))
+    assert (found.previous_class, found.previous_points) != (None, None)
+    with pytest.raises(UsageError, match="CT-PROF-004"):
+        profiles.score(lake, content, trained.bundle, AS_OF, previous=tmp_path / "now")
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pick=st.integers(0, 2**31), late=st.integers(0, 40))
 def test_records_planted_in_the_city_known_on_or_after_as_of_change_no_feature_and_no_score(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credit_tier.errors import LearningError
-from credit_tier.learning.classes import Cuts, cuts_of
+from credit_tier.learning.classes import Cuts, cuts_of, ranks_of
 from credit_tier.specs.model import Tier, TiersSpec
 
 SHARES = (0.0, 0.732, 0.919, 0.971)
@@ -68,3 +68,28 @@ def test_a_missing_probability_has_no_class() -> None:
         cuts_of(policy("quantile"), np.zeros(0))
     with pytest.raises(LearningError, match="CT-LEARN-025"):
         Cuts(0.3, 0.2, 0.5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(probabilities, st.sampled_from(["probability", "quantile"]), st.integers(0, 2**31))
+def test_hysteresis_only_keeps_what_lies_near_a_cut(values: list[float], by: str, seed: int) -> None:
+    """A class that changes has left the band; one that stays within it stays; nobody goes further than without hysteresis; no flapping."""
+    p = np.array(values)
+    steady = policy(by).model_copy(update={"hysteresis": 0.01})
+    previous = np.random.default_rng(seed).integers(-1, 4, len(p)).astype(np.int8)
+    cuts, ranks = ranks_of(steady, p, previous)
+    plain = cuts.ranks(p)
+    assert (ranks[previous < 0] == plain[previous < 0]).all()
+    assert (ranks >= np.minimum(plain, previous))[previous >= 0].all()
+    assert (ranks <= np.maximum(plain, previous))[previous >= 0].all()
+    assert (ranks_of(steady, p, ranks)[1] == ranks).all()
+    assert (ranks_of(policy(by), p, previous)[1] == plain).all()
+    for rank in range(-1, 4):
+        same = previous == rank
+        assert (np.diff(ranks[same][np.argsort(p[same], kind="stable")]) >= 0).all()
+
+
+def test_a_band_that_reaches_the_next_cut_is_refused() -> None:
+    """Cuts at 0.919 and 0.971 leave room for less than 0.026 on either side."""
+    with pytest.raises(ValueError, match="half way"):
+        TiersSpec.model_validate({**policy("quantile").model_dump(), "verified": "false", "hysteresis": 0.026})

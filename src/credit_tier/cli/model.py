@@ -100,6 +100,12 @@ def score(
     keep: Annotated[
         list[str] | None, typer.Option("--keep", help="随带的登记列 · register column to carry along, repeatable")
     ] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(
+            "--previous", help="上一次评分目录 · folder of the scores before: steadier classes, and who went where"
+        ),
+    ] = None,
     threads: ThreadsOption = CORES,
     trust: TrustOption = None,
     content: ContentOption = None,
@@ -116,11 +122,20 @@ def score(
     with steps.step("评分 score"):
         model = _bundle(bundle, store, trust or [], found)
         wanted = tuple(keep or draws.columns_to_keep(draws.load_spec(content=found)))
-        scored = profiles.score(Lake.open(lake), found, model, AsOf.parse(as_of), keep=wanted, threads=threads)
+        scored = profiles.score(
+            Lake.open(lake), found, model, AsOf.parse(as_of), keep=wanted, previous=previous, threads=threads
+        )
         scored.save(out)
     summary = scored.summary
     total = summary["enterprises"]
     rows = [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in summary["classes"].items()]
+    moved = []
+    if "migration" in summary:
+        headers = ["上次 before \\ 本次 now", *summary["migration"]]
+        title = f"类别变动 migration · 新增 new {summary['new']:,} · 因缓冲保持 held by hysteresis {summary['held']:,}"
+        moved = table(
+            title, headers, [[name, *(f"{n:,}" for n in to.values())] for name, to in summary["migration"].items()]
+        )
     emit(
         {
             **summary,
@@ -132,6 +147,7 @@ def score(
         as_json=as_json,
         lines=[
             *table(f"信用风险分类 risk classes · {total:,} · {as_of}", ["类 class", "户数 count", "占比 share"], rows),
+            *moved,
             str(model.signer),
             f"→ {out / profiles.SCORES}",
         ],
@@ -154,8 +170,9 @@ def profile(
         [item["title_zh"], f"{item['points']:+.1f}", "" if item["value"] is None else f"{item['value']:g}"]
         for item in found.reasons
     ]
+    before = "" if found.previous_class is None else f" (上次 before {found.previous_points}, {found.previous_class})"
     lines = [
-        f"截止 as_of {found.as_of} · 信用分 points {found.points} · 类别 class {found.risk_class} {found.risk_class.label_zh} (内部参考 internal aid) · 概率 probability {found.probability:.2%}",
+        f"截止 as_of {found.as_of} · 信用分 points {found.points}{before} · 类别 class {found.risk_class} {found.risk_class.label_zh} (内部参考 internal aid) · 概率 probability {found.probability:.2%}",
         *table(f"维度 dimensions (基准 base {found.base_points:.1f})", ["维度 dimension", "分 points"], dimensions),
         *table("理由 reasons", ["指标 feature", "分 points", "值 value"], reasons),
     ]

@@ -193,6 +193,8 @@ class TiersSpec(FileSpec):
     cuts_by: Literal["probability", "quantile"]
     """`quantile`: a class starts at that share of enterprises ordered by rising probability."""
     tiers: tuple[Tier, ...]
+    hysteresis: float = Field(default=0, ge=0, lt=0.5)
+    """How far beyond a cut an enterprise that had a class in the run before must be to change it, in the unit of `cuts_by`."""
     reference: str
     verified: Flag
 
@@ -204,4 +206,6 @@ class TiersSpec(FileSpec):
         cuts = [getattr(item, name) for item in self.tiers]
         if any(cut is None for cut in cuts) or cuts[0] != 0 or any(a >= b for a, b in pairwise(cuts)):
             raise ValueError(f"each tier needs {name}, from 0 upwards, strictly rising")
+        if any(b - a <= 2 * self.hysteresis for a, b in pairwise([*cuts, 1 + self.hysteresis])):
+            raise ValueError("hysteresis reaches half way to the next cut, or beyond 1")
         return self
