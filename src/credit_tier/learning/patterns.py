@@ -41,7 +41,7 @@ class Interval(NamedTuple):
     ----------
     low, high : the interval (low, high] of float32 numbers; unbounded below at -inf and above at inf, empty unless low < high.
     nan : whether NaN leads there.
-    share : share of the training rows that went on towards the leaf at the splits on this column, in (0, 1).
+    share : share of the training rows that went on towards the leaf at the splits on this column, above 0.
     """
 
     low: float

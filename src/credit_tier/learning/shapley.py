@@ -206,13 +206,13 @@ def _most(leaves: Iterable[Leaf]) -> int:
 
 
 def _grouped(parts: Iterable[Part]) -> list[tuple[list[Part], list[int]]]:
-    """Return parts in groups, with the columns of each group, where sharing columns takes no more panels."""
+    """Return parts in groups, with the columns of each group, where sharing columns takes none of them more panels."""
     groups: list[tuple[list[Part], list[int]]] = []
-    for part in parts:
+    for part in sorted(parts, key=lambda p: panels(len(p.scales))):
         if groups:
             group, columns = groups[-1]
             both = list(dict.fromkeys((*columns, *part.scales)))
-            if panels(len(both)) <= max(panels(len(columns)), panels(len(part.scales))):
+            if panels(len(both)) <= min(panels(len(columns)), panels(len(part.scales))):
                 group.append(part)
                 columns[:] = both
                 continue
