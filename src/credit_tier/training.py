@@ -260,6 +260,7 @@ def train(
     from credit_tier.learning.figures import draw
     from credit_tier.learning.fit import fit
     from credit_tier.learning.gates import failed_gates
+    from credit_tier.learning.rival import against_champion
     from credit_tier.learning.scorecard import Scorer
     from credit_tier.learning.splits import split
 
@@ -330,7 +331,8 @@ def train(
         files={
             "appraisal.json": json.dumps(appraisal.to_dict(), ensure_ascii=False, indent=1, sort_keys=True).encode()
         },
-        metrics=appraisal.metrics(),
+        metrics=appraisal.metrics()
+        | against_champion(store, model, parts.test, probability, seed=seed, threads=threads),
     )
     return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run)
 

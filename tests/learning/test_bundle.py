@@ -123,6 +123,7 @@ def test_the_signer_is_told_and_checked(made: Bundle, key: SigningKey, tmp_path:
         ("import os; os.abort()", "ended by signal 6"),
         ("while True: pass", "is not done after"),
         ("import credit_tier.learning.golden as g; g._limit(); bytearray(g.MEMORY)", "ended with status 1"),
+        ("import credit_tier.learning.golden as g; g.SECONDS = 1; g._limit()\nwhile True: pass", "ended by signal"),
         ("import os; os._exit(0 if set(os.environ) >= {'SECRET'} else 77)", "ended with status 77"),
     ],
 )
@@ -137,7 +138,7 @@ def test_whatever_happens_in_the_child_is_an_error_of_ours(
 
     monkeypatch.setenv("SECRET", "1")
     monkeypatch.setattr(subprocess, "run", other_child)
-    monkeypatch.setattr(golden, "SECONDS", 3)
+    monkeypatch.setattr(golden, "PATIENCE", 12)
     with pytest.raises(LearningError, match=rf"CT-LEARN-048 model\.txt: .*{told}"):
         Bundle.open(made.folder)
 

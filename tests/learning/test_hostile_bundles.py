@@ -481,6 +481,21 @@ def test_there_are_enough_mutants_and_none_is_the_sound_bundle(base: Base, tmp_p
     assert Bundle.open(placed(same, tmp_path / "same"), trusted=base.trusted).signer.trusted_as == "office"
 
 
+def test_a_bundle_of_an_earlier_release_opens(base: Base, tmp_path: Path) -> None:
+    """Declarations gain optional fields: a manifest that lacks one is in form, and its model is the same."""
+    manifest = json.loads(base.raw[MANIFEST])
+    del manifest["declaration"]["history_feature"], manifest["declaration"]["trees"]["depth"]
+    del manifest["features"][0]["title_en"]
+    older = base.stated(base.raw, manifest, base.office)
+    with pytest.raises(LearningError, match=rf"{FORM} reasons\.json"):
+        Bundle.open(placed(older, tmp_path / "changed"), trusted=base.trusted)
+    manifest["features"][0]["title_en"] = "Feature 0"
+    older = base.stated(base.raw, manifest, base.office)
+    opened = Bundle.open(placed(older, tmp_path / "older"), trusted=base.trusted)
+    assert opened.features == base.scorer.features
+    assert opened.digest != digest_of(json.loads(base.raw[MANIFEST]))
+
+
 def test_a_stranger_who_knows_the_form_is_stopped_by_trust_alone(base: Base, tmp_path: Path) -> None:
     """Re-signed with consistent digests: nobody notices without trusted keys, except that the bundle says so; with them it is refused."""
     folder = placed(base.sealed({}, base.stranger), tmp_path / "stranger")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from credit_tier.canonical import canonical_json, sha256_hex
@@ -16,9 +18,11 @@ from credit_tier.learning.bundle import Bundle
 from credit_tier.learning.bundle_files import MANIFEST, SIGNATURE, digest_of, to_bytes
 from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.promotion import LOG, Decision, champion, decisions, promote, rollback, unconfirmed
+from credit_tier.learning.rival import against_champion
+from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.signing import SigningKey
-from credit_tier.learning.splits import Parts
-from credit_tier.learning.tracking import find, log_training, record_decision
+from credit_tier.learning.splits import Part, Parts
+from credit_tier.learning.tracking import RunInfo, attach, find, log_training, record_decision
 
 AT = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 BY = {"who": "监管科 甲", "why": "季度更新", "at": AT}
@@ -26,9 +30,11 @@ BY = {"who": "监管科 甲", "why": "季度更新", "at": AT}
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory, made: Bundle, parts: Parts, key: SigningKey) -> Path:
-    """A store with five versions of one model: 1 and 2 sound, 3 failed a gate, 4 far worse than 1 on the same test rows, 5 on others.
+    """A store with seven versions of one model: 1 and 2 sound, 3 failed a gate, 4 far worse than 1 on the same test rows, 5 on others.
 
-    The bundles of 2 to 5 are the first one with other facts in the manifest, signed again.
+    The trainings of 6 and 7 have measured themselves beside version 1: perhaps worse, and clearly worse.
+
+    The bundles of 2 to 7 are the first one with other facts in the manifest, signed again.
     """
     folder = tmp_path_factory.mktemp("store") / "mlruns"
     (folder / signing.TRUSTED).mkdir(parents=True)
@@ -40,12 +46,17 @@ def template(tmp_path_factory: pytest.TempPathFactory, made: Bundle, parts: Part
     log(folder, varied(made, folder / "two", key, seed=2), evaluation)
     log(folder, varied(made, folder / "three", key, failed_gates=["AUC 0.5 低于门槛"]), evaluation, passed=False)
     log(folder, varied(made, folder / "four", key, metrics=worse), evaluation)
-    log(folder, varied(made, folder / "five", key, metrics=worse, test_rows="d" * 64), evaluation)
+    five = varied(made, folder / "five", key, metrics=worse, test_rows="d" * 64)
+    log(folder, five, evaluation)
+    for low, high in ((-0.08, 0.01), (-0.08, -0.02)):
+        found = log(folder, five, evaluation)
+        metrics = {"auc_minus_champion_v1": -0.03, "auc_minus_champion_v1_low": low, "auc_minus_champion_v1_high": high}
+        attach(folder, found.run_id, files={}, metrics=metrics)
     return folder
 
 
-def log(folder: Path, bundle: Bundle, evaluation: Evaluation, *, passed: bool = True) -> None:
-    log_training(
+def log(folder: Path, bundle: Bundle, evaluation: Evaluation, *, passed: bool = True) -> RunInfo:
+    return log_training(
         folder,
         experiment="m",
         model="m",
@@ -109,9 +120,9 @@ def test_a_promotion_names_moves_and_records(store: Path) -> None:
 
 
 def test_without_a_version_the_challenger_is_meant(store: Path) -> None:
-    """Version 5 is the newest that passed its gates; with no champion there is nothing to be worse than."""
-    assert promote(store, "m", **BY).version == 5
-    with pytest.raises(UsageError, match="CT-LEARN-085 m 5"):
+    """Version 7 is the newest that passed its gates; with no champion there is nothing to be worse than."""
+    assert promote(store, "m", **BY).version == 7
+    with pytest.raises(UsageError, match="CT-LEARN-085 m 7"):
         promote(store, "m", **BY)
     assert len(decisions(store)) == 1
 
@@ -141,6 +152,37 @@ def test_other_test_rows_are_not_compared(store: Path) -> None:
     """A worse figure on other rows says nothing; the decision tells that nothing was compared."""
     promote(store, "m", version=1, **BY)
     assert "not comparable" in promote(store, "m", version=5, **BY).compared
+
+
+def test_a_difference_measured_in_pairs_decides_where_there_is_one(store: Path) -> None:
+    """Clearly worse than this champion is refused, perhaps worse is not; a difference from another champion says nothing."""
+    promote(store, "m", version=1, **BY)
+    with pytest.raises(RefusedError, match=r"CT-LEARN-080 m 7: .*-0\.0300 \(-0\.0800…-0\.0200\)"):
+        promote(store, "m", version=7, **BY)
+    assert promote(store, "m", version=6, **BY).compared == "AUC − 现役 champion -0.0300 (-0.0800…+0.0100)"
+    assert promote(store, "m", version=7, **BY).compared.startswith("AUC 0.6000 (0.5800–0.6200)")
+
+
+def test_a_new_model_is_measured_against_the_champion_on_rows_new_to_both(
+    store: Path, parts: Parts, scorer: Scorer
+) -> None:
+    """Equal models differ by nothing, reversed scores by much; no figure on rows the champion learned from, or without its features."""
+
+    def measured(part: Part, score: np.ndarray) -> dict[str, float]:
+        return against_champion(store, "m", part, score, seed=1, threads=1)
+
+    raw, frame = scorer.raw_score(parts.test.frame.x), parts.test.frame
+    assert measured(parts.test, raw) == {}
+    promote(store, "m", version=1, **BY)
+    name = "auc_minus_champion_v1"
+    assert measured(parts.test, raw) == {name: 0, f"{name}_low": 0, f"{name}_high": 0}
+    turned = replace(frame, x=np.ascontiguousarray(frame.x[:, ::-1]), features=frame.features[::-1])
+    assert measured(replace(parts.test, frame=turned), raw)[name] == 0
+    worse = measured(parts.test, -raw)
+    assert worse[f"{name}_low"] < worse[name] < worse[f"{name}_high"] < -0.1
+    assert measured(parts.calibrate, scorer.raw_score(parts.calibrate.frame.x)) == {}
+    other = (frame.features[0].model_copy(update={"unit": "元"}), *frame.features[1:])
+    assert measured(replace(parts.test, frame=replace(frame, features=other)), raw) == {}
 
 
 @pytest.mark.parametrize("damage", ["flip", "unsigned", "stranger"])

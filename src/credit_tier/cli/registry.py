@@ -79,16 +79,13 @@ def list_models(store: StoreOption, as_json: JsonFlag = False) -> None:
     from credit_tier.learning import tracking
 
     found = tracking.versions(store)
-    rows = [[v.model, str(v.number), " ".join(v.aliases), v.bundle[:16]] for v in found]
-    emit(
-        {
-            "versions": [
-                {"model": v.model, "version": v.number, "aliases": list(v.aliases), "bundle": v.bundle} for v in found
-            ]
-        },
-        as_json=as_json,
-        lines=table("版本 versions", ["模型 model", "版本 version", "别名 aliases", "模型包 bundle"], rows),
-    )
+    rows = [[v.model, str(v.number), " ".join(v.aliases), f"{v.metrics['auc']:.3f}", v.bundle[:16]] for v in found]
+    told = [
+        {"model": v.model, "version": v.number, "aliases": list(v.aliases), "auc": v.metrics["auc"], "bundle": v.bundle}
+        for v in found
+    ]
+    headers = ["模型 model", "版本 version", "别名 aliases", "AUC", "模型包 bundle"]
+    emit({"versions": told}, as_json=as_json, lines=table("版本 versions", headers, rows))
 
 
 @models_app.command("show")

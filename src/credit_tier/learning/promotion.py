@@ -240,22 +240,38 @@ def _judge(
     ]
     if current is None:
         return "没有现役模型 · there is no champion", tuple(found)
+    told, is_worse = _compared(store, chosen, bundle, current, trust)
+    if is_worse:
+        what = f"在同一检验样本上逊于现役模型 · worse than the champion on the same test rows: {told}."
+        found.append(Fault("CT-LEARN-080", f"{chosen.model} {chosen.number}", what))
+    return told, tuple(found)
+
+
+def measured_against(champion: int) -> str:
+    """Return the name of the metric by which a training says how its AUC differs from that of a champion."""
+    return f"auc_minus_champion_v{champion}"
+
+
+def _compared(
+    store: Path | str, chosen: Version, bundle: Bundle, current: Decision, trust: Sequence[Path]
+) -> tuple[str, bool]:
+    """Return how a version ranks beside the champion, and whether it is worse beyond chance.
+
+    A training measures the difference in pairs on its test rows, if the champion has not seen them; else the figures of both are
+    compared if they were measured on equal rows.
+    """
+    name = measured_against(current.version)
+    if name in chosen.metrics:
+        difference, low, high = (chosen.metrics[f"{name}{end}"] for end in ("", "_low", "_high"))
+        return f"AUC − 现役 champion {difference:+.4f} ({low:+.4f}…{high:+.4f})", high < 0
     other = _manifest(store, current, trust)
     if other is None:
-        return "现役模型不能读取 · the champion cannot be read", tuple(found)
+        return "现役模型不能读取 · the champion cannot be read", False
     if other["test_rows"] != bundle.manifest["test_rows"]:
-        return "检验样本不同,不可比 · not comparable, other test rows", tuple(found)
+        return "检验样本不同,不可比 · not comparable, other test rows", False
     mine, theirs = bundle.manifest["metrics"], other["metrics"]
     told = f"AUC {mine['auc']:.4f} ({mine['auc_low']:.4f}–{mine['auc_high']:.4f}), 现役 champion {theirs['auc']:.4f}"
-    if theirs["auc"] > mine["auc_high"]:
-        found.append(
-            Fault(
-                "CT-LEARN-080",
-                f"{chosen.model} {chosen.number}",
-                f"在同一检验样本上逊于现役模型 · worse than the champion on the same test rows: {told}.",
-            )
-        )
-    return told, tuple(found)
+    return told, theirs["auc"] > mine["auc_high"]
 
 
 def _opened(

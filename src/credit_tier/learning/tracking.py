@@ -75,7 +75,7 @@ class Version:
     Attributes
     ----------
     bundle : digest of its bundle; folder : where that lies, to be opened with :meth:`Bundle.open`.
-    aliases : names that stand for it.
+    aliases : names that stand for it. metrics : of its run.
     """
 
     model: str
@@ -86,6 +86,7 @@ class Version:
     aliases: tuple[str, ...]
     description: str
     tags: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 def datasets_of(parts: Parts, source: Mapping[str, str]) -> tuple[DatasetRecord, ...]:
@@ -283,6 +284,7 @@ def _version(client: MlflowClient, folder: Path, found: ModelVersion) -> Version
         tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(found.version))),
         found.description or "",
         dict(found.tags),
+        dict(client.get_run(found.run_id).data.metrics),
     )
 
 
