@@ -89,7 +89,7 @@ def strongest(model: Scorer, x: np.ndarray, top: int) -> Reasons:
     )
 
 
-@pytest.mark.parametrize("top", [1, 3, 6])
+@pytest.mark.parametrize("top", [0, 1, 3, 6, 9])
 def test_reasons_are_those_of_a_full_sort(top: int, model: Scorer, parts: Parts) -> None:
     """Picking reasons row by row gives what sorting all contributions gives, with ties, with features that say nothing, for any `top`."""
     x = parts.test.frame.x[:400].copy()

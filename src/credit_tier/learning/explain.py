@@ -93,7 +93,7 @@ def score_and_explain(
     Parameters
     ----------
     x : float32, shape (n, features).
-    top : reasons per row, at least 1; equal contributions (to 1e-6 points) stand in catalogue order.
+    top : reasons per row; equal contributions (to 1e-6 points) stand in catalogue order.
     threads : at least 1; results do not depend on it.
 
     Raises
@@ -103,12 +103,12 @@ def score_and_explain(
     Source: DESIGN section 5, reasons; :meth:`credit_tier.learning.scorecard.Scorer.contributions`.
     """
     shape = (len(x), min(top, len(scorer.features)))
-    scores = scorer.room(len(x))
+    scores = scorer.blank(len(x))
     feature, points, value = np.empty(shape, np.int16), np.empty(shape), np.empty(shape, np.float32)
 
     def use(first: int, values: NDArray[np.float64]) -> None:
         rows = slice(first, first + len(values))
-        scorer.fill(scores, first, values)
+        scorer.enter(scores, first, values)
         _strongest(values, scorer.points_per_raw_score, x[rows], feature[rows], points[rows], value[rows])
 
     scorer.each(x, use, threads=threads)
@@ -119,6 +119,8 @@ def score_and_explain(
 def _strongest(values, scale, x, feature, points, value):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Write the columns of the largest values of each row, the values times `scale`, and what stands there in `x`."""
     top = feature.shape[1]
+    if top == 0:
+        return
     size = np.empty(values.shape[1])
     best, place = np.empty(top), np.empty(top, np.int64)
     for i in range(values.shape[0]):

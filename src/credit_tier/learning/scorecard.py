@@ -188,12 +188,12 @@ class Scorer:
 
         Source: DESIGN section 5, Score and profile.
         """
-        room = self.room(len(x))
-        self.each(x, lambda first, values: self.fill(room, first, values), threads=threads)
-        return room
+        scores = self.blank(len(x))
+        self.each(x, lambda first, values: self.enter(scores, first, values), threads=threads)
+        return scores
 
-    def room(self, rows: int) -> Scores:
-        """Return scores of so many rows for :meth:`fill` to write into."""
+    def blank(self, rows: int) -> Scores:
+        """Return scores of so many rows for :meth:`enter` to write into."""
         raw, log_odds, probability, points = (np.empty(rows) for _ in range(4))
         return Scores(
             dimensions=self.dimensions,
@@ -207,14 +207,14 @@ class Scorer:
             points_per_log_odds=-self.scaling.factor,
         )
 
-    def fill(self, room: Scores, first: int, values: NDArray[np.float64]) -> None:
-        """Write the scores of a block of rows, given by :meth:`each`, into their room."""
+    def enter(self, scores: Scores, first: int, values: NDArray[np.float64]) -> None:
+        """Write the scores of a block of rows, given by :meth:`each`, among those of all rows."""
         rows = slice(first, first + len(values))
-        raw, log_odds, points = room.raw_score[rows], room.log_odds[rows], room.points[rows]
-        bases = (math.fsum(self.centres), room.base_log_odds, room.base_points)
+        raw, log_odds, points = scores.raw_score[rows], scores.log_odds[rows], scores.points[rows]
+        bases = (math.fsum(self.centres), scores.base_log_odds, scores.base_points)
         scales = (1.0, self.calibration.slope, self.points_per_raw_score)
-        _write(values, self._dimension_of, bases, scales, (raw, log_odds, points), room.dimension_points[rows])
-        room.probability[rows] = self.calibration.probability(log_odds)
+        _write(values, self._dimension_of, bases, scales, (raw, log_odds, points), scores.dimension_points[rows])
+        scores.probability[rows] = self.calibration.probability(log_odds)
 
     def contributions(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
         """Return each feature's exact contribution in points, shape (n, features); those of a dimension sum to its points.
