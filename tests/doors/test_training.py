@@ -24,6 +24,11 @@ def test_same_lake_content_and_seed_give_the_same_bundle_byte_for_byte(trained, 
     for name in set(CAPS) - {SIGNATURE}:
         assert (again.bundle.folder / name).read_bytes() == (trained.bundle.folder / name).read_bytes()
     assert again.evaluation == trained.evaluation
+    # The next training of that store measures itself against what is in use there, and the decision tells it.
+    training.promote(tmp_path, "violation_risk", who="甲", why="首个模型", at=datetime(2026, 1, 2, tzinfo=UTC))
+    training.train("violation_risk", lake, content, store=tmp_path, seed=4, threads=1)
+    told = training.promote(tmp_path, "violation_risk", who="甲", why="新种子", at=datetime(2026, 1, 3, tzinfo=UTC))
+    assert told.compared.startswith("AUC − 现役 champion")
 
 
 def test_parts_follow_each_other_in_time_and_no_label_is_known_later_than_it_may_be(trained) -> None:
