@@ -25,7 +25,10 @@ LINES = 512
 ALONE = 8
 """How many times as many lines the table of a single leaf may have."""
 LANES = 8
-"""Columns of a table are filled up to a multiple of this, which the processor adds at once."""
+"""Columns of a table are filled up to a multiple of this, which the processor adds at once.
+
+Compiled into the loops of :mod:`credit_tier.learning.shapley`: machine code kept from before does not notice a change made here.
+"""
 MEMORY = 2**25
 """Numbers (8 bytes each) in all tables together at most."""
 OPEN = 16
