@@ -312,6 +312,14 @@ def test_who_why_and_when_are_needed(wrong: dict[str, object], store: Path) -> N
     assert not (store / LOG).exists()
 
 
+def test_one_spelling_of_a_name_stands_in_log_and_tag(store: Path) -> None:
+    """Accents typed in two ways, blanks around, a full-width blank within: the champion still follows from its decision."""
+    made = promote(store, "m", version=1, who=" Zoe\u0301 ", why="季度　更新", at=AT)
+    assert (made.who, made.why) == ("Zo\u00e9", "季度　更新")
+    assert champion(store, "m").digest == made.bundle
+    assert unconfirmed(store, decisions(store)) == ()
+
+
 def test_what_is_not_there_is_said(store: Path, tmp_path: Path) -> None:
     """No store, no version, no champion to go back from."""
     with pytest.raises(MachineError, match="CT-LEARN-052"):

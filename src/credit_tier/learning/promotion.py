@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -101,7 +102,7 @@ def promote(
 
     Source: `service.md` sections 3.5 (row 16) and 6.2.
     """
-    _check_words(who, why, at)
+    who, why = _words(who, why, at)
     with _deciding(store) as log:
         chosen = tracking.find(store, model, "challenger" if version is None else str(version))
         steps = standing(log, model)
@@ -126,7 +127,7 @@ def rollback(
     RefusedError (CT-LEARN-081), logged : there was none before, or its bundle does not open.
     LearningError (CT-LEARN-051) if the model has no champion. Otherwise as :func:`promote`.
     """
-    _check_words(who, why, at)
+    who, why = _words(who, why, at)
     with _deciding(store) as log:
         steps = standing(log, model)
         if not steps:
@@ -183,7 +184,7 @@ def decisions(store: Path | str) -> tuple[Decision, ...]:
             facts = json.loads(line)
             decision = Decision(**facts | {"faults": tuple(facts["faults"])})
             holds = (decision.line, decision.sequence, decision.previous) == (line, number, previous)
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise _broken(f"{LOG}:{number}") from error
         if not holds:
             raise _broken(f"{LOG}:{number}")
@@ -355,7 +356,8 @@ def _deciding(store: Path | str) -> Iterator[tuple[Decision, ...]]:
         yield log
 
 
-def _check_words(who: str, why: str, at: datetime) -> None:
+def _words(who: str, why: str, at: datetime) -> tuple[str, str]:
+    """Return who and why in the one spelling that log and tag share."""
     faults = [
         Fault(
             "CT-LEARN-085", name, f"this needs 1 to {LONGEST[name]} printable characters.", "Say who decides, and why."
@@ -367,6 +369,7 @@ def _check_words(who: str, why: str, at: datetime) -> None:
         faults.append(Fault("CT-LEARN-085", "at", "the instant has no offset from UTC."))
     if faults:
         raise UsageError(*faults)
+    return unicodedata.normalize("NFC", who.strip()), unicodedata.normalize("NFC", why.strip())
 
 
 def _no_champion(model: str) -> LearningError:
