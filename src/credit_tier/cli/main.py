@@ -15,6 +15,7 @@ from credit_tier.cli import (
     draw,
     features,
     model,
+    monitor,
     registry,
     repair,
     rules,
@@ -60,6 +61,7 @@ app.add_typer(features.app, name="features")
 app.command("train")(model.train)
 app.command("score")(model.score)
 app.command("profile")(model.profile)
+app.command("monitor")(monitor.monitor)
 app.command("promote")(registry.promote)
 app.command("rollback")(registry.rollback)
 app.add_typer(registry.models_app, name="models")
