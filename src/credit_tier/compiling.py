@@ -9,9 +9,12 @@ from numba import njit
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without the interpreter's lock; keep the machine code for the next process where a folder for it can be written."""
+    """Compile without the interpreter's lock, divisions as NumPy does them.
+
+    The machine code is kept for the next process where a folder for it can be written.
+    """
     try:
-        result: Callable[..., Any] = njit(nogil=True, cache=True)(function)
+        result: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # no such folder
-        result = njit(nogil=True)(function)
+        result = njit(nogil=True, error_model="numpy")(function)
     return result

@@ -6,14 +6,13 @@ compiled function serves every catalogue. All sums are of 64-bit integers: a res
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from credit_tier.compiling import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 NONE: Final = np.iinfo(np.int64).min
@@ -109,16 +108,7 @@ class Features(NamedTuple):
     stamp: NDArray[np.int64]
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without the interpreter's lock; keep the machine code for the next process where a folder for it can be written."""
-    try:
-        compiled: Callable[..., Any] = njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # no such folder
-        compiled = njit(nogil=True, error_model="numpy")(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def _first_rows(subject):  # type: ignore[no-untyped-def]
     """Return for each number from the first subject to the one after the last where its rows begin."""
     base = subject[0]
@@ -130,7 +120,7 @@ def _first_rows(subject):  # type: ignore[no-untyped-def]
     return first
 
 
-@_compiled
+@compiled
 def _meet(rows, low, high, first_row, start, records, oldest, pairs):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Pair the rows low to high - 1 with the records from `start` on that are visible to them, in the order of the records.
 
@@ -157,7 +147,7 @@ def _meet(rows, low, high, first_row, start, records, oldest, pairs):  # type: i
     return pairs, count
 
 
-@_compiled
+@compiled
 def _bits(rows, row, record, age, records, tests):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Return the tests that pairs meet, words × pairs."""
     n_words, eldest = records.flags.shape[0], tests.within.shape[0] - 1
@@ -174,13 +164,13 @@ def _bits(rows, row, record, age, records, tests):  # type: ignore[no-untyped-de
     return bits
 
 
-@_compiled
+@compiled
 def _add(row, bits, shift, number):  # type: ignore[no-untyped-def]
     for p in range(row.shape[0]):
         number[row[p]] += (bits[p] >> shift) & 1
 
 
-@_compiled
+@compiled
 def _add_values(row, record, bits, shift, values, total, terms):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     for p in range(row.shape[0]):
         value = values[record[p]]
@@ -189,14 +179,14 @@ def _add_values(row, record, bits, shift, values, total, terms):  # type: ignore
         terms[row[p]] += takes
 
 
-@_compiled
+@compiled
 def _greatest(row, record, bits, shift, values, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     for p in range(row.shape[0]):
         value = np.int64(values[record[p]])
         total[row[p]] = max(total[row[p]], value if (bits[p] >> shift) & 1 else NONE)
 
 
-@_compiled
+@compiled
 def _least(row, record, bits, shift, values, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     for p in range(row.shape[0]):
         value = values[record[p]]
@@ -204,13 +194,13 @@ def _least(row, record, bits, shift, values, total):  # type: ignore[no-untyped-
         total[row[p]] = min(total[row[p]], value if takes else GREATEST)
 
 
-@_compiled
+@compiled
 def _latest(row, record, bits, shift, values, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     for p in range(row.shape[0]):
         total[row[p]] = values[record[p]] if (bits[p] >> shift) & 1 else total[row[p]]
 
 
-@_compiled
+@compiled
 def _different(row, record, bits, shift, values, total, stamps):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Count different values; `stamps` holds for each value the row that met it last, so the pairs are taken row by row."""
     place = np.zeros(total.shape[0] + 1, np.int64)
@@ -232,14 +222,14 @@ def _different(row, record, bits, shift, values, total, stamps):  # type: ignore
             stamps[value] = -1
 
 
-@_compiled
+@compiled
 def _streak(row, bits, shift, narrower, narrower_shift, total):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     for p in range(row.shape[0]):
         longer = total[row[p]] + 1 if (narrower[p] >> narrower_shift) & 1 else 0
         total[row[p]] = longer if (bits[p] >> shift) & 1 else total[row[p]]
 
 
-@_compiled
+@compiled
 def _figures(kind, k, rows, row, record, bits, number, features, values, event, wide, stamps, figure):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Compute feature k of one kind for `rows`, the places of the rows that any record counts for."""
     test, narrower, fill, scale = features.test[k], features.narrower[k], features.fill[k], features.scale[k]
@@ -290,7 +280,7 @@ def _figures(kind, k, rows, row, record, bits, number, features, values, event, 
             figure[i] = float(total[i]) * scale if some[i] else fill
 
 
-@_compiled
+@compiled
 def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     n_rows, n_tests, n_features, n_records = (
         len(rows.subject),
@@ -347,7 +337,7 @@ def _fold(rows, records, tests, features, wide, stamps, out):  # type: ignore[no
                 line[features.place[k]] = figures[k, i]
 
 
-@_compiled
+@compiled
 def mark(flags, holds, bits):  # type: ignore[no-untyped-def]
     """Set bits in the words of the records for which something holds."""
     for r in range(flags.shape[0]):
@@ -355,7 +345,7 @@ def mark(flags, holds, bits):  # type: ignore[no-untyped-def]
             flags[r] |= bits
 
 
-@_compiled
+@compiled
 def latest(subject, as_of, record_subject, known, until):  # type: ignore[no-untyped-def]
     """Return the place of the last version visible at each row, -1 where none is; both sides in ascending order of subject."""
     found = np.full(subject.shape[0], -1, np.int64)
@@ -371,7 +361,7 @@ def latest(subject, as_of, record_subject, known, until):  # type: ignore[no-unt
     return found
 
 
-@_compiled
+@compiled
 def _spread(group, records, tests, test, value_row, only_counts, place, base, n_days, keys, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     event, known, until, flags = records.event, records.known, records.until, records.flags
     lower, upper, values = records.lower, records.upper, records.values
