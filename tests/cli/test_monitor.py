@@ -42,3 +42,18 @@ def test_a_second_run_tells_who_went_where(played: tuple[Path, dict], tmp_path: 
     assert moved["A"]["A"] > moved["A"]["B"]
     told = json.loads(call("score", out / "lake", *where, *more, "--json").stdout)
     assert told["new"] + sum(sum(row.values()) for row in told["migration"].values()) == told["enterprises"]
+
+
+def test_a_model_in_use_is_recalibrated_as_a_version_of_its_own(played: tuple[Path, dict], tmp_path: Path) -> None:
+    """Train, promote, recalibrate: version 2 with the same trees, a page of its own, and the way to promote it."""
+    lake, store = played[0] / "lake", tmp_path / "store"
+    first = json.loads(call("train", "violation_risk", lake, "--store", store, "--json").stdout)
+    assert call("promote", "violation_risk", "--store", store, "--who", "甲", "--why", "首次").returncode == 0
+    words = ("recalibrate", "violation_risk", lake, "--store", store, "--calibrate-days", "420", "--test-days", "300")
+    done = call(*words, "--json")
+    assert done.returncode in {0, 1}, done.stderr  # a gate may fail in so small a city
+    told = json.loads(done.stdout)
+    assert (told["version"], told["digest"] != first["digest"]) == (2, True)
+    trees = [(Path(item["bundle"]) / "model.txt").read_bytes() for item in (first, told)]
+    assert trees[0] == trees[1]
+    assert Path(told["report"]).is_file()

@@ -401,7 +401,7 @@ def other_scores(base: Base) -> Iterator[Mutant]:
     forest = base.scorer.forest
     for what, changed in {
         "leaves a little higher": lambda tree: {"value": tree.value + 1e-6},
-        "leaves far away": lambda tree: {"value": tree.value * 1e200},
+        "leaves far away": lambda tree: {"value": tree.value + 900},
         "thresholds moved": lambda tree: {"threshold": tree.threshold + 1},
         "missing goes the other way": lambda tree: {"decision": tree.decision ^ 2},
     }.items():

@@ -1,4 +1,4 @@
-"""`credit-tier train`, `score`, `profile`: models, scores and the credit profile of one enterprise."""
+"""`credit-tier train`, `recalibrate`, `score`, `profile`: models, scores and the credit profile of one enterprise."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, em
 if TYPE_CHECKING:
     from credit_tier.content import Content
     from credit_tier.learning.bundle import Bundle
+    from credit_tier.training import Training
 
 LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="线程数 · threads")]
@@ -34,13 +35,59 @@ def train(
     from credit_tier import training
     from credit_tier.content import Content
     from credit_tier.data.lake import Lake
-    from credit_tier.reports import training as report
 
     steps = Steps(quiet=as_json)
     with steps.step(f"训练 train {model}"):
         done = training.train(
             model, Lake.open(lake), Content.resolve(*(content or ())), store=store, seed=seed, threads=threads, key=key
         )
+    _tell(done, store, steps, as_json=as_json)
+
+
+def recalibrate(
+    model: Annotated[str, typer.Argument(help="模型名 · folder under models/")],
+    lake: LakeArgument,
+    store: StoreOption,
+    calibrate_days: Annotated[
+        int,
+        typer.Option("--calibrate-days", min=1, help="用多少天的近期结果重新校准 · days of outcomes to calibrate on"),
+    ] = 365,
+    test_days: Annotated[
+        int, typer.Option("--test-days", min=1, help="其后用多少天检验 · days of outcomes after them to test on")
+    ] = 180,
+    slope: Annotated[bool, typer.Option("--slope", help="斜率也重估 · fit the slope too, not the level alone")] = False,
+    threads: ThreadsOption = CORES,
+    key: KeyOption = None,
+    trust: TrustOption = None,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """用近期结果重新校准现役模型,树不变 · Recalibrate the model in use on recent outcomes, as a version of its own; its trees stay."""
+    from credit_tier import training
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
+
+    steps = Steps(quiet=as_json)
+    with steps.step(f"重新校准 recalibrate {model}"):
+        done = training.recalibrate(
+            training.champion(store, model, trust=trust or []),
+            Lake.open(lake),
+            Content.resolve(*(content or ())),
+            store=store,
+            threads=threads,
+            calibrate_days=calibrate_days,
+            test_days=test_days,
+            refit_slope=slope,
+            key=key,
+        )
+    _tell(done, store, steps, as_json=as_json)
+
+
+def _tell(done: Training, store: Path, steps: Steps, *, as_json: bool) -> None:
+    """Publish the page of a finished training and print its figures; exit 1 if a gate failed."""
+    from credit_tier.reports import training as report
+
+    model = done.bundle.model
     with steps.step("报告 report"):
         page = report.publish(done, store)
     found = done.evaluation

@@ -86,7 +86,7 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
         stopping["callbacks"] = [lgb.early_stopping(spec.trees.early_stopping_rounds, verbose=False)]
     booster = lgb.train(params, data, num_boost_round=spec.trees.rounds, **stopping)
     best = booster.best_iteration if booster.best_iteration > 0 else -1
-    forest = Forest.read(booster.model_to_string(num_iteration=best), where="fit")
+    forest = Forest.read(booster.model_to_string(num_iteration=best), where="fit").on_grid()
     spans = None
     if spec.trees.confine:
         forest, spans = forest.grouped(groups, len(dimensions))

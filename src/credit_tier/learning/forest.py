@@ -21,6 +21,12 @@ from credit_tier.errors import LearningError
 MAX_TREES = 5000
 MAX_LEAVES = 256
 MAX_DEPTH = 64
+MAX_OUTPUT = 1000.0
+"""The largest output of a leaf: odds beyond any number, and still small enough for sums to keep nine digits behind the point."""
+
+GRID = 2.0**32
+"""Steps to one unit of raw score on which the outputs of a fitted forest lie, so that their sums are exact in any order."""
+
 NAN_IS_MISSING = 8
 DEFAULT_LEFT = 2
 DECISIONS = (0, DEFAULT_LEFT, NAN_IS_MISSING, NAN_IS_MISSING | DEFAULT_LEFT)
@@ -91,7 +97,7 @@ class Tree:
             ("splits on a column that does not exist", bool(((self.feature >= 0) & (self.feature < features)).all())),
             ("has an unknown kind of split", bool(np.isin(self.decision, DECISIONS).all())),
             ("has a threshold that is not finite", bool(np.isfinite(self.threshold).all())),
-            ("has a leaf that is not finite", bool(np.isfinite(self.value).all())),
+            ("has a leaf that no log-odds can be", bool((np.abs(self.value) <= MAX_OUTPUT).all())),
             ("has a split above its parent", bool((children[inner] > parents[inner]).all())),
             ("does not use every split once", np.array_equal(np.sort(children[inner]), np.arange(1, m - 1))),
             ("does not use every leaf once", np.array_equal(np.sort(~children[~inner]), np.arange(m))),
@@ -165,6 +171,10 @@ class Forest:
     names: tuple[str, ...]
     directions: tuple[int, ...]
     trees: tuple[Tree, ...]
+
+    def on_grid(self) -> Forest:
+        """Return the forest with every output moved to the nearest of :data:`GRID`: rows in the same leaves then have one score."""
+        return replace(self, trees=tuple(replace(tree, value=np.rint(tree.value * GRID) / GRID) for tree in self.trees))
 
     def grouped(self, groups: Sequence[int], count: int) -> tuple[Forest, tuple[tuple[int, int], ...]]:
         """Return the forest with the trees of each group side by side, and (start, number of trees) of each group.

@@ -20,7 +20,7 @@ from credit_tier.compiling import compiled
 from credit_tier.errors import Fault, LearningError
 from credit_tier.learning.calibrate import Calibration
 from credit_tier.learning.fit import Fitted
-from credit_tier.learning.forest import Forest
+from credit_tier.learning.forest import GRID, Forest
 from credit_tier.learning.shapley import Shapley
 from credit_tier.specs.feature import FeatureSpec
 from credit_tier.specs.model import Points
@@ -240,7 +240,11 @@ class Scorer:
 
 @compiled
 def _write(values, group, bases, scales, sums, by_group):  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    """Write the sum of each row's values three times, as base + scale * sum, and its parts by group times the last scale."""
+    """Write the sum of each row's values three times, as base + scale * sum, and its parts by group times the last scale.
+
+    The first base and the sum together are a sum of outputs, which lie on a grid: rounding to it takes away what the order of
+    additions left, and rows in the same leaves have the same score to the last bit.
+    """
     count = by_group.shape[1]
     part = np.empty(count)
     for i in range(values.shape[0]):
@@ -251,5 +255,7 @@ def _write(values, group, bases, scales, sums, by_group):  # type: ignore[no-unt
         for g in range(count):
             by_group[i, g] = scales[2] * part[g]
             total += part[g]
-        for k in range(3):
+        sums[0][i] = np.rint((bases[0] + total) * GRID) / GRID
+        total = sums[0][i] - bases[0]
+        for k in range(1, 3):
             sums[k][i] = bases[k] + scales[k] * total

@@ -1,0 +1,243 @@
+"""The end of every training: a calibrated model is tested, appraised, written as a bundle and recorded in the store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from credit_tier.canonical import digest_of
+from credit_tier.content import Content
+from credit_tier.data.lake import Lake
+from credit_tier.errors import Fault
+from credit_tier.learning import bundle as bundles
+from credit_tier.learning import tracking
+from credit_tier.learning.appraise import Appraisal, Other, appraise, grading_of
+from credit_tier.learning.attributes import attributes_of
+from credit_tier.learning.bundle import Bundle
+from credit_tier.learning.calibrate import Calibration, Choice
+from credit_tier.learning.card import card_of
+from credit_tier.learning.evaluate import Evaluation, evaluate
+from credit_tier.learning.figures import draw
+from credit_tier.learning.fit import Fitted, fit
+from credit_tier.learning.gates import failed_gates
+from credit_tier.learning.rival import against_champion
+from credit_tier.learning.scorecard import Scorer
+from credit_tier.learning.signing import SigningKey
+from credit_tier.learning.splits import Part, Parts, TrainingFrame
+from credit_tier.learning.tracking import RunInfo
+from credit_tier.learning.yardstick import Yardstick, logistic, single_feature
+from credit_tier.specs.feature import FeatureSpec
+from credit_tier.specs.model import ModelSpec, TiersSpec
+from credit_tier.temporal import day_number
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Rows a model can learn from.
+
+    Attributes
+    ----------
+    spec, features : the declarations.
+    frame : the model's features and mature, observed outcomes.
+    plain : the same rows with the features of the plain yardstick, or None if the model declares none.
+    rows, mature, observed : rows of the spine, those whose label window is over, and those of them that have an outcome.
+    catalogue_digest : SHA-256 of the features' declarations.
+    spine : the usable rows in the order of the frames: `row`, `enterprise_no`, `as_of_day` and the cohort's attributes.
+    """
+
+    spec: ModelSpec
+    features: tuple[FeatureSpec, ...]
+    frame: TrainingFrame
+    plain: TrainingFrame | None
+    rows: int
+    mature: int
+    observed: int
+    catalogue_digest: str
+    spine: nw.DataFrame[Any]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame: enterprise_no, as_of_day, features, outcome."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.frame.x, columns=[f.id for f in self.features])
+        table.insert(0, "enterprise_no", self.frame.subject)
+        table.insert(1, "as_of_day", self.frame.as_of_day)
+        return table.assign(outcome=self.frame.y)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes
+    ----------
+    bundle : the model; `evaluation` its figures on the test part, `yardsticks` those of simple models on the same rows.
+    appraisal : tests, comparisons, shifts and slices; :mod:`credit_tier.reports.training` makes a page of all of it.
+    failed_gates : what keeps it from the alias `challenger`; empty if it may have it.
+    run : where MLflow keeps it.
+    """
+
+    observations: Observations
+    parts: Parts
+    bundle: Bundle
+    evaluation: Evaluation
+    yardsticks: tuple[Yardstick, ...]
+    appraisal: Appraisal
+    failed_gates: tuple[Fault, ...]
+    run: RunInfo
+
+    @property
+    def headline(self) -> str:
+        """Return the figure people ask for first, with its interval and the yardstick."""
+        found, interval = self.evaluation, self.evaluation.auc_interval
+        return (
+            f"out-of-time AUC {found.auc:.3f} ({interval.low:.3f}–{interval.high:.3f}), "
+            f"logistic yardstick {self.yardsticks[0].evaluation.auc:.3f}"
+        )
+
+
+def finish(
+    seen: Observations,
+    parts: Parts,
+    fitted: Fitted,
+    calibration: Calibration,
+    choice: Choice,
+    *,
+    lake: Lake,
+    content: Content,
+    store: Path | str,
+    threads: int,
+    key: SigningKey,
+    parent: str = "",
+) -> Training:
+    """Test, appraise, write and record a calibrated model; `parent` is the digest of the bundle that was recalibrated."""
+    spec, seed = seen.spec, fitted.seed
+    model = spec.model
+    scorer = Scorer.of(fitted, calibration, spec.points)
+    test = parts.test.frame
+    probability = scorer.score(test.x, threads=threads).probability
+    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, seed=seed)
+    yardsticks = _yardsticks(seen, parts, seed=seed)
+    appraisal = appraise(
+        parts,
+        scorer,
+        choice,
+        grading=grading_of(_tiers(model, content), probability),
+        unconstrained=_unconstrained(parts, spec, seed=seed, threads=threads),
+        yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in yardsticks],
+        attributes=attributes_of(lake, spec, _rows_of(seen, parts.test)),
+        budget=spec.report.budget,
+        seed=seed,
+        threads=threads,
+    )
+    failed = failed_gates(spec.gates, evaluation, yardsticks)
+    inputs = digest_of(
+        [
+            seen.frame.digest,
+            spec.model_dump_json(),
+            lake.digest,
+            content.digest(),
+            seed,
+            threads,
+            parent,
+            json.dumps(calibration.to_dict(), sort_keys=True),
+        ]
+    )
+    written = bundles.write(
+        Path(store) / "bundles" / f"{model}-{inputs[:16]}",
+        spec=spec,
+        fitted=fitted,
+        calibration=calibration,
+        parts=parts,
+        evaluation=evaluation,
+        failed_gates=[fault.what for fault in failed],
+        provenance=bundles.Provenance(seen.catalogue_digest, lake.digest, content.digest()),
+        key=key,
+    )
+    digests = {"lake": lake.digest, "catalogue": seen.catalogue_digest, "content": content.digest()}
+    prose = [item for item in content.files("models", suffix=".md") if item.name == f"{model}/card.md"]
+    run = tracking.log_training(
+        store,
+        experiment=model,
+        model=model,
+        bundle=written,
+        evaluation=evaluation,
+        params={
+            "seed": str(seed),
+            "threads": str(threads),
+            **{f"trees.{k}": str(v) for k, v in spec.trees.model_dump().items()},
+        },
+        datasets=tracking.datasets_of(parts, digests),
+        figures=draw(evaluation, yardsticks),
+        tags={f"{name}_digest": value for name, value in digests.items()}
+        | ({"recalibrated_from": parent} if parent else {})
+        | {f"yardstick_{stick.name}_auc": f"{stick.evaluation.auc:.4f}" for stick in yardsticks},
+        card=card_of(written.manifest, prose[0].path.read_text("utf-8") if prose else ""),
+        aliases=() if failed else ("challenger",),
+    )
+    tracking.attach(
+        store,
+        run.run_id,
+        files={
+            "appraisal.json": json.dumps(appraisal.to_dict(), ensure_ascii=False, indent=1, sort_keys=True).encode()
+        },
+        metrics=appraisal.metrics()
+        | against_champion(store, model, parts.test, probability, seed=seed, threads=threads),
+    )
+    return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run)
+
+
+def _tiers(model: str, content: Content) -> TiersSpec | None:
+    """Return the class policy if it is made for this model."""
+    if not any(item.name == "tiers.yaml" for item in content.files("pipelines")):
+        return None
+    tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
+    return tiers if tiers.model == model else None
+
+
+def _unconstrained(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> NDArray[np.float64] | None:
+    """Return the test part's raw scores by the same model whose trees may mix dimensions; None if its own may."""
+    if not spec.trees.confine:
+        return None
+    free = spec.model_copy(update={"trees": spec.trees.model_copy(update={"confine": False})})
+    fitted = fit(parts, free, seed=seed, threads=threads)
+    scorer = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
+    return scorer.raw_score(parts.test.frame.x, threads=threads)
+
+
+def _rows_of(seen: Observations, part: Part) -> nw.DataFrame[Any]:
+    """Return the rows of the spine that a part of the split holds, in its order."""
+    import narwhals as nw
+
+    return seen.spine.filter(nw.col("as_of_day").is_between(day_number(part.first), day_number(part.last)))
+
+
+def _same_rows(frame: TrainingFrame, parts: Parts) -> Parts:
+    """Return the parts with the same rows of another frame over the same observations."""
+
+    def taken(part: Part) -> Part:
+        days = frame.as_of_day
+        inside = (days >= day_number(part.first)) & (days <= day_number(part.last))
+        return replace(part, frame=frame.take(inside))
+
+    return replace(parts, train=taken(parts.train), calibrate=taken(parts.calibrate), test=taken(parts.test))
+
+
+def _yardsticks(seen: Observations, parts: Parts, *, seed: int) -> tuple[Yardstick, ...]:
+    """Return the simple models beside the model: the declared plain one first, one on the model's features, one feature alone."""
+    found = []
+    if seen.plain is not None:
+        plain = _same_rows(seen.plain, parts)
+        found.append(logistic(plain, name=("logistic_plain", "逻辑回归(标尺指标)"), seed=seed))
+    found.append(logistic(parts, name=("logistic_same_features", "逻辑回归(同样指标)"), seed=seed))
+    if seen.spec.history_feature is not None:
+        found.append(single_feature(parts, seen.spec.history_feature, seed=seed))
+    return tuple(found)
