@@ -477,3 +477,19 @@ def test_records_known_on_or_after_as_of_never_matter(data, planted, order, worl
         )
         np.testing.assert_array_equal(before, after)
         assert keys == after_keys
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=worlds(), order=st.randoms(use_true_random=False))
+def test_order_of_rows_doublets_and_parts_of_the_lake_never_matter(data, order, world_class):
+    """Rows in another order, some of them delivered twice, in a lake with a part per enterprise: the same features."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys, before = features_of(world_class(Path(folder) / "a", *data), "lake", DATES)
+        firms, checks, links = ([*rows, *order.sample(rows, len(rows) // 2)] for rows in data)
+        for rows in (firms, checks, links):
+            order.shuffle(rows)
+        with mock.patch.multiple("credit_tier.data.ingest", ENTERPRISES_PER_PART=1):
+            world = world_class(Path(folder) / "b", firms, checks, links)
+            after_keys, after = features_of(world, "lake", DATES)
+        np.testing.assert_array_equal(before, after)
+        assert keys == after_keys
