@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from credit_tier.cli.main import run
 
 SCRIPT = [sys.executable, "-c", "from credit_tier.cli.main import run; run()"]
 
@@ -27,3 +32,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
         "nothing is written beside the output folder"
     )
     return out, json.loads(done.stdout)
+
+
+@pytest.fixture
+def call() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process, which need not start an interpreter and load its libraries for every command."""
+
+    def called(*words: object) -> subprocess.CompletedProcess[str]:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", ["credit-tier", *map(str, words)])
+            with pytest.raises(SystemExit) as ended:
+                run()
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+    return called

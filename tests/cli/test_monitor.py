@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-SCRIPT = [sys.executable, "-c", "from credit_tier.cli.main import run; run()"]
+Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def call(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SCRIPT, *map(str, words)], capture_output=True, text=True, check=False)
-
-
-def test_a_model_that_is_still_what_it_was_asks_for_nothing(played: tuple[Path, dict]) -> None:
+def test_a_model_that_is_still_what_it_was_asks_for_nothing(played: tuple[Path, dict], call: Call) -> None:
     """Exit 0, the reference day, the score's drift against what chance gives, and no alarm; the figures as JSON too."""
     out, _ = played
     words = ("monitor", "violation_risk", out / "lake", "--store", out / "mlflow", "--as-of", "2026-01-01")
@@ -30,7 +26,7 @@ def test_a_model_that_is_still_what_it_was_asks_for_nothing(played: tuple[Path, 
     assert "CT-MON-001" in early.stderr
 
 
-def test_a_second_run_tells_who_went_where(played: tuple[Path, dict], tmp_path: Path) -> None:
+def test_a_second_run_tells_who_went_where(played: tuple[Path, dict], call: Call, tmp_path: Path) -> None:
     """The migration table is printed, and a profile tells points and class of the run before."""
     out, _ = played
     for day, more in (("2025-12-01", ()), ("2026-01-01", ("--previous", tmp_path / "2025-12-01"))):
@@ -44,7 +40,9 @@ def test_a_second_run_tells_who_went_where(played: tuple[Path, dict], tmp_path: 
     assert told["new"] + sum(sum(row.values()) for row in told["migration"].values()) == told["enterprises"]
 
 
-def test_a_model_in_use_is_recalibrated_as_a_version_of_its_own(played: tuple[Path, dict], tmp_path: Path) -> None:
+def test_a_model_in_use_is_recalibrated_as_a_version_of_its_own(
+    played: tuple[Path, dict], call: Call, tmp_path: Path
+) -> None:
     """Train, promote, recalibrate: version 2 with the same trees, a page of its own, and the way to promote it."""
     lake, store = played[0] / "lake", tmp_path / "store"
     first = json.loads(call("train", "violation_risk", lake, "--store", store, "--json").stdout)

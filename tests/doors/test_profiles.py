@@ -117,7 +117,7 @@ def test_a_later_run_tells_who_went_where_and_changes_few_classes(
         profiles.score(lake, content, trained.bundle, AS_OF, previous=tmp_path / "now")
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pick=st.integers(0, 2**31), late=st.integers(0, 40))
 def test_records_planted_in_the_city_known_on_or_after_as_of_change_no_feature_and_no_score(
     pick: int, late: int, city, lake, content, trained, tmp_path_factory: pytest.TempPathFactory

@@ -415,7 +415,7 @@ def features_of(world, name: str, dates: list[dt.date]) -> tuple[list[tuple[str,
 DATES = [at(70), at(100), at(133), at(200), at(300)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=worlds())
 def test_every_feature_equals_a_plain_python_oracle(data, world_class):
     """A feature is what its declaration says, on any small world with versions and late knowledge, by kernel, by frames, and range by range."""
@@ -432,7 +432,7 @@ def test_every_feature_equals_a_plain_python_oracle(data, world_class):
                 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=worlds(), planted=worlds(), order=st.randoms(use_true_random=False))
 def test_records_known_on_or_after_as_of_never_matter(data, planted, order, world_class):
     """Planting records and corrections known on as_of or later, and shuffling the rows, changes no feature."""
@@ -479,7 +479,7 @@ def test_records_known_on_or_after_as_of_never_matter(data, planted, order, worl
         assert keys == after_keys
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=worlds(), order=st.randoms(use_true_random=False))
 def test_order_of_rows_doublets_and_parts_of_the_lake_never_matter(data, order, world_class):
     """Rows in another order, some of them delivered twice, in a lake with a part per enterprise: the same features."""
