@@ -15,6 +15,7 @@ export CREDIT_TIER_CONTENT
 "$run" content lint
 "$run" ingest "$DATA" "$OUT/lake"
 "$run" train culture_violation "$OUT/lake" --store "$OUT/mlflow" --seed 1 --threads "$THREADS" >"$OUT/training.txt"
+"$run" promote culture_violation --store "$OUT/mlflow" --who example --why "the example takes what it trained" >"$OUT/promotion.txt"
 "$run" score "$OUT/lake" --store "$OUT/mlflow" --as-of 2026-01-16 --out "$OUT/scores"
 "$run" draw plan "$OUT/scores/scores.parquet" --out "$OUT/draw"
 # A fixed secret and a made-up beacon, so that the example gives the same draw again; a real round takes neither.

@@ -114,8 +114,8 @@ def _tell(done: Training, store: Path, steps: Steps, *, as_json: bool) -> None:
         f"报告 report {page}",
         f"MLflow run {done.run.run_id} · version {done.run.model_version}",
         *(str(fault) for fault in done.failed_gates),
-        done.headline,
         *([] if done.failed_gates else [f"启用 promote: credit-tier promote {model} --store {store} --who … --why …"]),
+        done.headline,
     ]
     result = {
         "model": model,
