@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_tier.learning.evaluate import Interval
-from credit_tier.learning.grade_tests import jeffreys_interval, jeffreys_p
-from credit_tier.learning.stability import FEWEST, Period, auc_told, periods
+from credit_tier.learning.outturn import FEWEST, Outturn
+from credit_tier.learning.stability import Period, periods
 
 LEVEL = 0.001
 """Chance of telling a wrong level where there is none."""
@@ -100,25 +100,10 @@ def drift_of(
     return Drift(*name, distance, float(limit), mean_before, mean_now, *missing, effect, verdict)
 
 
-@dataclass(frozen=True)
-class Outcomes:
-    """Predictions against outcomes that became mature since the model was tested.
+@dataclass(frozen=True, kw_only=True)
+class Outcomes(Outturn):
+    """Predictions against outcomes that became mature since the model was tested, together and by period."""
 
-    Attributes
-    ----------
-    low, high : interval of the observed share (Jeffreys, 95 %). p : two-sided Jeffreys test of the mean prediction.
-    auc, auc_interval : None where an outcome is too rare to judge by.
-    """
-
-    rows: int
-    positives: int
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    p: float
-    auc: float | None
-    auc_interval: Interval | None
     periods: tuple[Period, ...]
 
 
@@ -170,17 +155,9 @@ def outcomes_of(
     """Return the figures of matured rows, all arrays of shape (n,); None if there is none. `seed` is that of the bootstrap."""
     if len(y) == 0:
         return None
-    hits, rows = int(y.sum()), len(y)
-    return Outcomes(
-        rows,
-        hits,
-        float(probability.mean()),
-        hits / rows,
-        *jeffreys_interval(hits, rows),
-        float(jeffreys_p(hits, rows, probability.mean(), side="both")),
-        *auc_told(y, probability, subject, seed=seed, replicates=replicates),
-        periods(y, probability, subject, as_of_day, seed=seed, replicates=replicates),
-    )
+    drawn = {"seed": seed, "replicates": replicates}
+    by_period = periods(y, probability, subject, as_of_day, **drawn)
+    return Outcomes.of(y, probability, subject, **drawn, periods=by_period)
 
 
 def watch(

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_tier.learning.evaluate import Interval
-from credit_tier.learning.grade_tests import jeffreys_interval, jeffreys_p
-from credit_tier.learning.stability import auc_told
+from credit_tier.learning.outturn import Outturn
 
 FEWEST_ROWS = 30
 """Parts with fewer rows are put together, and left out if still fewer: no figure of a handful of enterprises is told."""
@@ -33,14 +31,12 @@ class Attribute:
     titles: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Slice:
+@dataclass(frozen=True, kw_only=True)
+class Slice(Outturn):
     """Figures of one part.
 
     Attributes
     ----------
-    low, high : interval of the observed share (Jeffreys, 95 %). p : two-sided Jeffreys test of the mean prediction.
-    auc, auc_interval : None where an outcome is too rare.
     selected : share of rows selected within the budget. ratio : that divided by the budget.
     false_selection : share selected of the rows without a finding. missed : share not selected of the rows with one. None if there
         is no such row.
@@ -48,16 +44,7 @@ class Slice:
 
     zh: str
     en: str
-    rows: int
     subjects: int
-    positives: int
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    p: float
-    auc: float | None
-    auc_interval: Interval | None
     selected: float
     ratio: float
     false_selection: float | None
@@ -130,27 +117,20 @@ def sliced(
         if inside.sum() < FEWEST_ROWS:
             continue
         outcome, p, take = y[inside], probability[inside], taken[inside]
-        n, hits = len(outcome), int(outcome.sum())
-        low, high = jeffreys_interval(hits, n)
-        auc, interval = auc_told(outcome, p, subject[inside], seed=seed, replicates=replicates)
         found.append(
-            Slice(
+            Slice.of(
+                outcome,
+                p,
+                subject[inside],
+                seed=seed,
+                replicates=replicates,
                 zh=titles[here][0],
                 en=titles[here][1],
-                rows=n,
                 subjects=len(np.unique(subject[inside])),
-                positives=hits,
-                predicted=float(p.mean()),
-                observed=hits / n,
-                low=low,
-                high=high,
-                p=float(jeffreys_p(hits, n, p.mean(), side="both")),
-                auc=auc,
-                auc_interval=interval,
                 selected=float(take.mean()),
                 ratio=float(take.mean() / budget),
-                false_selection=float(take[outcome == 0].mean()) if hits < n else None,
-                missed=float(1 - take[outcome == 1].mean()) if hits else None,
+                false_selection=float(take[outcome == 0].mean()) if (outcome == 0).any() else None,
+                missed=float(1 - take[outcome == 1].mean()) if outcome.any() else None,
             )
         )
     return Sliced(

@@ -12,8 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_tier.learning.evaluate import Interval, auc_draws, auc_of, interval_of
-from credit_tier.learning.grade_tests import jeffreys_interval, jeffreys_p
+from credit_tier.learning.outturn import Outturn
 from credit_tier.temporal import date_of
 
 BINS = 10
@@ -130,45 +129,11 @@ def shift_of(
     return shift(name, counts_of(before, edges), counts_of(now, edges), subjects=subjects)
 
 
-@dataclass(frozen=True)
-class Period:
-    """Figures of the rows of one calendar month, quarter or year.
-
-    Attributes
-    ----------
-    low, high : interval of the observed share (Jeffreys, 95 %). p : two-sided Jeffreys test of the mean prediction.
-    auc, auc_interval : None where fewer than :data:`FEWEST` rows have either outcome.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Period(Outturn):
+    """Figures of the rows of one calendar month, quarter or year."""
 
     name: str
-    rows: int
-    positives: int
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    p: float
-    auc: float | None
-    auc_interval: Interval | None
-
-
-FEWEST = 10
-"""Rows of either outcome below which no AUC is told."""
-
-
-def auc_told(
-    y: NDArray[np.int8],
-    score: NDArray[np.float64],
-    subject: NDArray[np.int32],
-    *,
-    seed: int,
-    replicates: int,
-) -> tuple[float | None, Interval | None]:
-    """Return AUC and interval, or None twice where an outcome is too rare to judge by."""
-    hits = int(y.sum())
-    if min(hits, len(y) - hits) < FEWEST:
-        return None, None
-    return auc_of(y, score), interval_of(auc_draws(y, score, subject, seed=seed, replicates=replicates))
 
 
 def unit_of(as_of_day: NDArray[np.int32]) -> Unit:
@@ -193,20 +158,8 @@ def periods(
     found = []
     for name in np.unique(names):
         rows = names == name
-        outcome, p = y[rows], probability[rows]
-        hits, n = int(outcome.sum()), len(outcome)
-        found.append(
-            Period(
-                str(name),
-                n,
-                hits,
-                float(p.mean()),
-                hits / n,
-                *jeffreys_interval(hits, n),
-                float(jeffreys_p(hits, n, p.mean(), side="both")),
-                *auc_told(outcome, p, subject[rows], seed=seed, replicates=replicates),
-            )
-        )
+        some = y[rows], probability[rows], subject[rows]
+        found.append(Period.of(*some, seed=seed, replicates=replicates, name=str(name)))
     return tuple(found)
 
 

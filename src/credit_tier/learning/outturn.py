@@ -1,0 +1,73 @@
+"""How the predictions for some rows turned out: the same figures for a period, a slice of the population, or all matured rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_tier.learning.evaluate import Interval, auc_draws, auc_of, interval_of
+from credit_tier.learning.grade_tests import jeffreys_interval, jeffreys_p
+
+FEWEST = 10
+"""Rows of either outcome below which no AUC is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outturn:
+    """Predictions for some rows against their outcomes.
+
+    Attributes
+    ----------
+    low, high : interval of the observed share (Jeffreys, 95 %). p : two-sided Jeffreys test of the mean prediction.
+    auc, auc_interval : None where fewer than :data:`FEWEST` rows have either outcome.
+    """
+
+    rows: int
+    positives: int
+    predicted: float
+    observed: float
+    low: float
+    high: float
+    p: float
+    auc: float | None
+    auc_interval: Interval | None
+
+    @classmethod
+    def of(
+        cls,
+        y: NDArray[np.int8],
+        probability: NDArray[np.float64],
+        subject: NDArray[np.int32],
+        *,
+        seed: int,
+        replicates: int,
+        **more: Any,
+    ) -> Self:
+        """Return the figures of one row or more.
+
+        Parameters
+        ----------
+        y, probability, subject : shape (n,). seed, replicates : of the bootstrap over subjects.
+        more : what a subclass tells besides.
+        """
+        rows, hits = len(y), int(y.sum())
+        low, high = jeffreys_interval(hits, rows)
+        auc = interval = None
+        if min(hits, rows - hits) >= FEWEST:
+            auc = auc_of(y, probability)
+            interval = interval_of(auc_draws(y, probability, subject, seed=seed, replicates=replicates))
+        return cls(
+            rows=rows,
+            positives=hits,
+            predicted=float(probability.mean()),
+            observed=hits / rows,
+            low=low,
+            high=high,
+            p=float(jeffreys_p(hits, rows, probability.mean(), side="both")),
+            auc=auc,
+            auc_interval=interval,
+            **more,
+        )
