@@ -212,7 +212,7 @@ class Scorer:
         rows = slice(first, first + len(values))
         raw, log_odds, points = scores.raw_score[rows], scores.log_odds[rows], scores.points[rows]
         bases = (math.fsum(self.centres), scores.base_log_odds, scores.base_points)
-        scales = (1.0, self.calibration.slope, self.points_per_raw_score)
+        scales = (self.calibration.slope, self.points_per_raw_score)
         _write(values, self._dimension_of, bases, scales, (raw, log_odds, points), scores.dimension_points[rows])
         scores.probability[rows] = self.calibration.probability(log_odds)
 
@@ -240,7 +240,8 @@ class Scorer:
 
 @compiled
 def _write(values, group, bases, scales, sums, by_group):  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    """Write the sum of each row's values three times, as base + scale * sum, and its parts by group times the last scale.
+    """Write the first base and the sum of each row's values, the other bases plus the sum times their scales, and its parts by group
+    times the last scale.
 
     The first base and the sum together are a sum of outputs, which lie on a grid: rounding to it takes away what the order of
     additions left, and rows in the same leaves have the same score to the last bit.
@@ -253,9 +254,9 @@ def _write(values, group, bases, scales, sums, by_group):  # type: ignore[no-unt
             part[group[j]] += values[i, j]
         total = 0.0
         for g in range(count):
-            by_group[i, g] = scales[2] * part[g]
+            by_group[i, g] = scales[1] * part[g]
             total += part[g]
         sums[0][i] = np.rint((bases[0] + total) * GRID) / GRID
         total = sums[0][i] - bases[0]
-        for k in range(1, 3):
-            sums[k][i] = bases[k] + scales[k] * total
+        for k in range(2):
+            sums[k + 1][i] = bases[k + 1] + scales[k] * total
