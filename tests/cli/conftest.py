@@ -47,3 +47,15 @@ def call() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     return called
+
+
+@pytest.fixture
+def told(call: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., dict]:
+    """What a command that succeeds answers with `--json`."""
+
+    def answered(*words: object) -> dict:
+        done = call(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return answered

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import json
 import shutil
 import stat
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from credit_tier.cli.main import run
 from credit_tier.learning.tracking import record_decision
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+Told = Callable[..., dict]
 
 MODEL = "violation_risk"
 BY = ("--who", "监管科 甲", "--why", "季度更新")
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def call(*words: object) -> Done:
-    """Run the command line in this process, which has MLflow loaded already."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["credit-tier", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            run()
-    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
-
-
-def told(*words: object) -> dict:
-    done = call(*words, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -50,7 +26,7 @@ def store(played: tuple[Path, dict], tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_a_new_key_is_private_and_never_overwritten(tmp_path: Path) -> None:
+def test_a_new_key_is_private_and_never_overwritten(tmp_path: Path, call: Call, told: Told) -> None:
     """0600 for the private file; a second key of that name is exit 3."""
     made = told("keys", "new", tmp_path / "keys", "--name", "office")
     assert stat.S_IMODE(Path(made["private"]).stat().st_mode) == 0o600
@@ -59,7 +35,7 @@ def test_a_new_key_is_private_and_never_overwritten(tmp_path: Path) -> None:
     assert (again.returncode, again.stderr.split()[0]) == (3, "CT-LEARN-049")
 
 
-def test_the_demo_promoted_its_model_on_record(played: tuple[Path, dict]) -> None:
+def test_the_demo_promoted_its_model_on_record(played: tuple[Path, dict], call: Call, told: Told) -> None:
     """One decision by the demo; the version is challenger and champion, signed by the store's own key; the card has figures."""
     store = played[0] / "mlflow"
     log = told("models", "log", "--store", store)["decisions"]
@@ -76,7 +52,7 @@ def test_the_demo_promoted_its_model_on_record(played: tuple[Path, dict]) -> Non
     assert "AUC" in people
 
 
-def test_scoring_tells_whose_model_it_is(played: tuple[Path, dict], tmp_path: Path) -> None:
+def test_scoring_tells_whose_model_it_is(played: tuple[Path, dict], tmp_path: Path, call: Call, told: Told) -> None:
     """A bare folder is not checked against anybody's key and says so; with the store's keys it is; a stranger's key is refused."""
     out, _ = played
     bundle = next(path for path in (out / "mlflow" / "bundles").iterdir() if path.is_dir())
@@ -92,7 +68,7 @@ def test_scoring_tells_whose_model_it_is(played: tuple[Path, dict], tmp_path: Pa
     assert call(*words, "--store", out / "mlflow").returncode == 2
 
 
-def test_refusals_are_exit_3_and_on_record(store: Path) -> None:
+def test_refusals_are_exit_3_and_on_record(store: Path, call: Call, told: Told) -> None:
     """No way back from the first champion; a damaged bundle is not promoted; who and why are compulsory."""
     assert call("rollback", MODEL, "--store", store, *BY).returncode == 3
     assert call("promote", MODEL, "--store", store, "--who", "甲").returncode == 2
@@ -108,7 +84,7 @@ def test_refusals_are_exit_3_and_on_record(store: Path) -> None:
     assert "scorecard.json" in call("models", "log", "--store", store).stdout
 
 
-def test_a_changed_log_is_exit_5(store: Path) -> None:
+def test_a_changed_log_is_exit_5(store: Path, call: Call) -> None:
     """A log that was edited, spoiled or emptied is told apart from the one that MLflow's tags bear witness to."""
     path = store / "decisions.jsonl"
     path.write_bytes(path.read_bytes().replace(b"credit-tier demo", b"somebody  else"))
