@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SPARK := $(VENV)/.spark
+OPTIONAL := $(VENV)/.optional
 OUT ?= demo-output
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
@@ -24,14 +24,14 @@ demo: $(READY)  ## synthetic city of 20,000 enterprises through the whole loop, 
 	$(if $(filter demo-output,$(OUT)),rm -rf demo-output)
 	$(BIN)/credit-tier demo $(OUT)
 
-$(SPARK): requirements-spark.lock $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
-	@touch $(SPARK)
+$(OPTIONAL): requirements-optional.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-optional.lock
+	@touch $(OPTIONAL)
 
-test: $(READY) $(SPARK)  ## all tests but the long suites
-	$(BIN)/python -m pytest -m "not slow"
+test: $(READY) $(OPTIONAL)  ## all tests but the long suites
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-slow: $(READY) $(SPARK)  ## the long suites
+test-slow: $(READY) $(OPTIONAL)  ## the long suites
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## format, lint, types, import layers, content
@@ -71,7 +71,7 @@ beijing: $(READY)  ## the real Beijing inspections, DATA=folder
 
 lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
-	echo 'pyspark>=4.0' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-spark.lock
+	printf 'pyspark>=4.0\noptbinning>=1.0\ninterpret-core>=0.7\nshap>=0.50\n' | uv pip compile - -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-optional.lock
 
 MISSING = $(shell command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || echo postgresql; \
 	PATH=$$PATH:/usr/sbin; command -v mariadbd >/dev/null || echo mariadb-server; command -v java >/dev/null || echo openjdk-17-jre-headless)
