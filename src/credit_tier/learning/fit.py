@@ -78,11 +78,13 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
     groups = [dimensions.index(feature.dimension) for feature in train.features]
     params = _parameters(spec.trees, train.features, groups, seed=seed, threads=threads)
     names = [feature.id for feature in train.features]
-    data = lgb.Dataset(train.x, train.y, feature_name=names, params=params)
+    data = lgb.Dataset(train.x, train.y, weight=train.weight, feature_name=names, params=params)
     stopping: dict[str, Any] = {}
     if spec.trees.early_stopping_rounds is not None:
         later = parts.calibrate.frame
-        stopping["valid_sets"] = [lgb.Dataset(later.x, later.y, reference=data, feature_name=names, params=params)]
+        stopping["valid_sets"] = [
+            lgb.Dataset(later.x, later.y, weight=later.weight, reference=data, feature_name=names, params=params)
+        ]
         stopping["callbacks"] = [lgb.early_stopping(spec.trees.early_stopping_rounds, verbose=False)]
     booster = lgb.train(params, data, num_boost_round=spec.trees.rounds, **stopping)
     best = booster.best_iteration if booster.best_iteration > 0 else -1

@@ -34,6 +34,8 @@ class TrainingFrame:
     as_of_day : int32, shape (rows,); day numbers.
     subject : int32, shape (rows,); which rows belong to the same enterprise.
     features : specs of the columns of x, ids unique.
+    weight : float64, shape (rows,), finite and above 0: how many units of the population a row stands for, up to a factor. None: all
+        rows count alike.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class TrainingFrame:
     as_of_day: NDArray[np.int32]
     subject: NDArray[np.int32]
     features: tuple[FeatureSpec, ...]
+    weight: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         faults = [
@@ -66,6 +69,13 @@ class TrainingFrame:
                 found.append(f"{name} has shape {values.shape}, expected ({self.x.shape[0]},).")
         if not np.isin(self.y, (0, 1)).all():
             found.append("y holds other values than 0 and 1.")
+        if self.weight is not None and not (
+            self.weight.dtype == np.float64
+            and self.weight.shape == self.x.shape[:1]
+            and np.isfinite(self.weight).all()
+            and (self.weight > 0).all()
+        ):
+            found.append("weight is not one finite number above 0 for each row, float64.")
         infinite = np.isinf(self.x).sum(axis=0) if self.x.ndim == 2 else np.zeros(0)
         found += [
             f"column '{f.id}' is infinite in {n} rows." for f, n in zip(self.features, infinite, strict=False) if n
@@ -79,7 +89,9 @@ class TrainingFrame:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> TrainingFrame:
         """Return the rows of a mask or of row numbers, in that order."""
-        return replace(self, x=self.x[rows], y=self.y[rows], as_of_day=self.as_of_day[rows], subject=self.subject[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        columns = {name: getattr(self, name)[rows] for name in ("x", "y", "as_of_day", "subject")}
+        return replace(self, **columns, weight=weight)
 
     @property
     def positives(self) -> int:
@@ -88,9 +100,10 @@ class TrainingFrame:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 over columns, values, labels, dates and subjects."""
+        """Return the SHA-256 over columns, values, labels, dates, subjects and weights."""
         parts: list[Json] = [[f.id for f in self.features], list(self.x.shape)]
-        for values in (self.x, self.y, self.as_of_day, self.subject):
+        weights = [] if self.weight is None else [self.weight]
+        for values in (self.x, self.y, self.as_of_day, self.subject, *weights):
             ordered = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
             parts.append(hashlib.sha256(ordered.tobytes()).hexdigest())
         return digest_of(parts)
