@@ -1,8 +1,9 @@
 """Scores, dimension points, exact reasons and classes: ours against `pred_contrib`, shap and plain `predict`, same rows, same threads.
 
-Nothing is printed of a model unless contributions agree to 1e-6 and scores to 1e-9. The slow ways are measured on the first rows only
-and scaled to all of them; how many is said beside the figure. Printed: medians of three runs after one that warms up; CPU seconds
-are disturbed least by other programs.
+Nothing is printed of a model unless contributions agree to 1e-6, those of shap too, and scores to 1e-9. The slow ways are measured on
+the first rows only and scaled to all of them; how many is said beside the figure. Printed: medians of three runs after one that warms up;
+CPU seconds are disturbed least by other programs. `shap.TreeExplainer` hands a LightGBM model over to `pred_contrib`, so its own loops,
+which use one core, are measured as well.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import lightgbm as lgb
 import numpy as np
@@ -34,6 +36,7 @@ from credit_tier.specs.model import Points, TiersSpec
 COLUMNS, DIMENSIONS, LEARNED = 41, 7, 30_000
 TOP = 5
 BLOCK = 250_000
+WITHOUT_SHAP = "\nshap is not installed and not compared; to get it: python -m pip install --require-hashes -r requirements-optional.lock"
 
 
 @dataclass(frozen=True)
@@ -139,22 +142,49 @@ def seconds(work: Callable[[], object]) -> tuple[float, float]:
     return statistics.median(wall[1:]), statistics.median(cpu[1:])
 
 
-def disagreement(booster: lgb.Booster, scorer: Scorer, x: NDArray[np.float32]) -> str | None:
-    """Return in what our results differ from LightGBM's, or None."""
-    theirs = np.asarray(booster.predict(x, pred_contrib=True))
+Contributions = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+
+
+def by_shap(booster: lgb.Booster) -> dict[str, Contributions]:
+    """Return what each way to ask shap for exact path-dependent values gives for rows; nothing without shap."""
+    if not importlib.util.find_spec("shap"):
+        return {}
+    import shap
+
+    usual, own = (shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent") for _ in range(2))
+    own.model.model_type = "internal"  # no LightGBM model any more, to be worked through by shap itself
+    return {
+        "shap TreeExplainer, by pred_contrib": lambda x: np.asarray(usual.shap_values(x, check_additivity=False)),
+        "shap TreeExplainer, own loops": lambda x: np.asarray(own.shap_values(x, check_additivity=False)),
+    }
+
+
+def disagreement(
+    booster: lgb.Booster, scorer: Scorer, x: NDArray[np.float32], others: Mapping[str, Contributions] | None = None
+) -> str | None:
+    """Return in what our results differ from LightGBM's and from those of other ways, or None."""
     ours = scorer.contributions(x) / scorer.points_per_raw_score
-    furthest = float(np.abs(ours - theirs[:, :-1]).max())
+    theirs = {"LightGBM": np.asarray(booster.predict(x, pred_contrib=True))[:, :-1]}
+    theirs |= {way: work(x) for way, work in (others or {}).items()}
+    wrong = []
+    for way, values in theirs.items():
+        furthest = float(np.abs(ours - values).max())
+        if not furthest <= 1e-6:
+            wrong.append(f"contributions by {furthest:.1e} from {way}")
     raw = float(np.abs(scorer.raw_score(x) - np.asarray(booster.predict(x, raw_score=True))).max())
-    return None if furthest <= 1e-6 and raw <= 1e-9 else f"contributions by {furthest:.1e}, scores by {raw:.1e}"
+    if not raw <= 1e-9:
+        wrong.append(f"scores by {raw:.1e}")
+    return ", ".join(wrong) or None
 
 
 def compare(shape: Shape, x: NDArray[np.float32], *, sample: int, threads: int) -> Iterator[str]:
     """Yield the lines of a table for one model; the first rows stand for all where a way is slow."""
     booster, scorer = grown(shape, threads)
     few = x[:sample]
-    wrong = disagreement(booster, scorer, few)
+    others = by_shap(booster)
+    wrong = disagreement(booster, scorer, few, others)
     if wrong:
-        raise SystemExit(f"{shape}: ours differ from LightGBM's: {wrong}")
+        raise SystemExit(f"{shape}: ours differ: {wrong}")
     tiers = Content.shipped().load("pipelines", "tiers.yaml", TiersSpec)
     started = time.perf_counter()
     _ = Scorer(**{name: getattr(scorer, name) for name in scorer.__dataclass_fields__}).shapley
@@ -169,11 +199,7 @@ def compare(shape: Shape, x: NDArray[np.float32], *, sample: int, threads: int) 
         "LightGBM predict, scores alone": (lambda: booster.predict(x[: 5 * sample], num_threads=threads), 5 * sample),
         "LightGBM pred_contrib": (lambda: booster.predict(few, pred_contrib=True, num_threads=threads), sample),
     }
-    if importlib.util.find_spec("shap"):
-        import shap
-
-        tree = shap.TreeExplainer(booster)
-        ways["shap TreeExplainer"] = (lambda: tree.shap_values(few), sample)
+    ways |= {way: (partial(work, few), sample) for way, work in others.items()}
     yield f"\n{shape}; tables of {scorer.shapley.tables.number.nbytes / 1e6:.1f} MB made in {tables:.2f} s\n"
     yield f"| for {len(x):,} rows | measured on | wall s | CPU s | wall/ours | CPU/ours |"
     yield "|---" * 6 + "|"
@@ -219,6 +245,8 @@ def main() -> int:
     for i in given.models:
         for line in compare(SHAPES[i], x, sample=given.sample, threads=given.threads):
             print(line, flush=True)
+    if not importlib.util.find_spec("shap"):
+        print(WITHOUT_SHAP)
     print(f"\npeak memory {peak_memory():.2f} GB, of which the rows {x.nbytes / 1e9:.2f} GB")
     return 0
 

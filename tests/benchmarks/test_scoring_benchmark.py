@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +21,8 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_confined_model_is_compared() -> None:
-    """A small run prints ours, plain predict and pred_contrib for the same rows, and how much slower the others are."""
+    """A small run prints ours, plain predict and pred_contrib for the same rows, and how much slower the others are; shap too, or that
+    it is not there."""
     command = [sys.executable, "-m", "benchmarks.scoring", "--rows", "3000", "--sample", "200", "--models", "0"]
     done = subprocess.run([*command, "--threads", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -36,6 +37,11 @@ def test_the_confined_model_is_compared() -> None:
     assert [row[1] for row in table[1:4]] == ["3,000", "1,000", "200"]
     assert float(table[3][5]) > 1
     assert "one row, µs" in done.stdout
+    has_shap = importlib.util.find_spec("shap") is not None
+    assert [row[0] for row in table[4:]] == (
+        ["shap TreeExplainer, by pred_contrib", "shap TreeExplainer, own loops"] if has_shap else []
+    )
+    assert ("shap is not installed" in done.stdout) == (not has_shap)
 
 
 def test_results_that_differ_are_told(benchmark: ModuleType) -> None:
@@ -46,3 +52,6 @@ def test_results_that_differ_are_told(benchmark: ModuleType) -> None:
     trees = tuple(replace(tree, value=tree.value * (1 + 1e-4)) for tree in scorer.forest.trees)
     other = replace(scorer, forest=replace(scorer.forest, trees=trees))
     assert "contributions by" in str(benchmark.disagreement(booster, other, x))
+    theirs = scorer.contributions(x) / scorer.points_per_raw_score
+    told = benchmark.disagreement(booster, scorer, x, {"another": lambda _: theirs + 2e-6})
+    assert told == "contributions by 2.0e-06 from another"
