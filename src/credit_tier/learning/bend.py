@@ -87,9 +87,14 @@ Bend = Beta | Knots
 
 
 def logistic_fit(
-    columns: Sequence[NDArray[np.float64]], target: NDArray[np.float64], offset: NDArray[np.float64] | float = 0.0
+    columns: Sequence[NDArray[np.float64]],
+    target: NDArray[np.float64],
+    offset: NDArray[np.float64] | float = 0.0,
+    count: NDArray[np.float64] | float = 1.0,
 ) -> list[float]:
     """Return the weights that minimise the log loss of expit(offset + sum of weighted columns) against targets in [0, 1].
+
+    `count` says how often each row counts; its mean is 1.
 
     Newton steps, halved until the loss falls; the loss is convex. Sums are numpy's own: no result depends on a number of threads.
     """
@@ -101,13 +106,15 @@ def logistic_fit(
 
     def loss(at: NDArray[np.float64]) -> float:
         eta = log_odds(at)
-        return float((np.logaddexp(0.0, eta) - target * eta).mean())
+        return float((count * (np.logaddexp(0.0, eta) - target * eta)).mean())
 
     value = loss(weights)
     for _ in range(100):
         p = 1 / (1 + np.exp(-log_odds(weights)))
-        gradient = ((p - target) * rows).mean(axis=1)
-        hessian = np.array([[(p * (1 - p) * a * b).mean() for b in rows] for a in rows]) + 1e-12 * np.eye(len(rows))
+        gradient = (count * (p - target) * rows).mean(axis=1)
+        hessian = np.array([[(count * p * (1 - p) * a * b).mean() for b in rows] for a in rows]) + 1e-12 * np.eye(
+            len(rows)
+        )
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
         while size > 1e-10 and loss(weights - size * step) > value + 1e-14:
@@ -119,23 +126,27 @@ def logistic_fit(
     return [float(weight) for weight in weights]
 
 
-def fit_beta(log_odds: NDArray[np.float64], target: NDArray[np.float64]) -> Beta | None:
-    """Return the beta calibration of maximum likelihood; None if it would not increase.
+def fit_beta(
+    log_odds: NDArray[np.float64], target: NDArray[np.float64], count: NDArray[np.float64] | float = 1.0
+) -> Beta | None:
+    """Return the beta calibration of maximum likelihood; None if it would not increase. `count` as in :func:`logistic_fit`.
 
     Source: Kull, Silva Filho and Flach, Beyond sigmoids (2017), equation 10. Where they set a falling slope to zero and fit the rest
     anew, :data:`LEAST` stands for zero.
     """
     one, down, up = np.ones_like(log_odds), -np.logaddexp(0, -log_odds), np.logaddexp(0, log_odds)
-    intercept, low, high = logistic_fit([one, down, up], target)
+    intercept, low, high = logistic_fit([one, down, up], target, 0.0, count)
     if low < LEAST:
-        (intercept, high), low = logistic_fit([one, up], target, LEAST * down), LEAST
+        (intercept, high), low = logistic_fit([one, up], target, LEAST * down, count), LEAST
     elif high < LEAST:
-        (intercept, low), high = logistic_fit([one, down], target, LEAST * up), LEAST
+        (intercept, low), high = logistic_fit([one, down], target, LEAST * up, count), LEAST
     return Beta(intercept, low, high) if min(low, high) >= LEAST else None
 
 
-def fit_knots(log_odds: NDArray[np.float64], target: NDArray[np.float64]) -> Knots:
-    """Return isotonic regression of the targets, strictly within (0, 1), on groups of about equal size.
+def fit_knots(
+    log_odds: NDArray[np.float64], target: NDArray[np.float64], count: NDArray[np.float64] | float = 1.0
+) -> Knots:
+    """Return isotonic regression of the targets, strictly within (0, 1), on groups of about as many rows; `count` as before.
 
     A knot is the centre of a pooled block at the log-odds of its mean target.
 
@@ -143,7 +154,8 @@ def fit_knots(log_odds: NDArray[np.float64], target: NDArray[np.float64]) -> Kno
     place of steps, so that different scores stay different.
     """
     group = equal_groups(log_odds, most=GROUPS)
-    facts = (np.bincount(group), np.bincount(group, log_odds), np.bincount(group, target))
+    each = np.broadcast_to(count, log_odds.shape)
+    facts = (np.bincount(group, each), np.bincount(group, each * log_odds), np.bincount(group, each * target))
     blocks: list[tuple[float, float, float]] = []
     for rows, centre, hits in zip(*(values.tolist() for values in facts), strict=True):
         block = (float(rows), float(centre), float(hits))

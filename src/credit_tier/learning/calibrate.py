@@ -82,8 +82,24 @@ def _number(value: object) -> float:
     return value
 
 
-def logistic_line(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float]:
-    """Return (a, b) that minimise the log loss of expit(a + b x) against targets in [0, 1].
+def counts_of(weight: NDArray[np.float64] | None) -> NDArray[np.float64] | float:
+    """Return how often each row counts, with mean 1: weights divided by their mean, or 1 for all."""
+    return 1.0 if weight is None else weight / weight.mean()
+
+
+def effective(weight: NDArray[np.float64] | None, rows: int) -> float:
+    """Return how many equally weighted rows tell as much as these (Kish): (sum of w)^2 / (sum of w^2).
+
+    >>> effective(np.array([1.0, 1.0, 2.0]), 3)
+    2.6666666666666665
+    """
+    return float(rows) if weight is None else float(weight.sum() ** 2 / np.sum(weight**2))
+
+
+def logistic_line(
+    x: NDArray[np.float64], target: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
+    """Return (a, b) that minimise the log loss of expit(a + b x) against targets in [0, 1], rows counting by weight.
 
     Newton steps, halved until the loss falls; the loss is convex, so the minimum is unique unless x is constant,
     in which case b is 0.
@@ -92,8 +108,9 @@ def logistic_line(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[
     >>> round(a, 6), round(a + b, 6)
     (-1.386294, 0.405465)
     """
+    count = counts_of(weight)
     centre, scale = float(x.mean()), float(x.std())
-    mean = float(target.mean())
+    mean = float((count * target).mean())
     if scale == 0 or not 0 < mean < 1:
         mean = min(max(mean, 1e-12), 1 - 1e-12)
         return float(np.log(mean / (1 - mean))), 0.0
@@ -101,15 +118,15 @@ def logistic_line(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[
 
     def loss(a: float, b: float) -> float:
         eta = a + b * z
-        return float((np.logaddexp(0.0, eta) - target * eta).mean())
+        return float((count * (np.logaddexp(0.0, eta) - target * eta)).mean())
 
     a, b = float(np.log(mean / (1 - mean))), 0.0
     value = loss(a, b)
     for _ in range(100):
         eta = a + b * z
         p = 1 / (1 + np.exp(-eta))
-        gradient = np.array([(p - target).mean(), ((p - target) * z).mean()])
-        w = p * (1 - p)
+        gradient = np.array([(count * (p - target)).mean(), (count * (p - target) * z).mean()])
+        w = count * p * (1 - p)
         hessian = np.array([[w.mean(), (w * z).mean()], [(w * z).mean(), (w * z * z).mean()]]) + 1e-14 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
@@ -122,7 +139,9 @@ def logistic_line(x: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[
     return a - b * centre / scale, b / scale
 
 
-def calibrate(raw: NDArray[np.float64], y: NDArray[np.int8], method: Method) -> Calibration:
+def calibrate(
+    raw: NDArray[np.float64], y: NDArray[np.int8], method: Method, weight: NDArray[np.float64] | None = None
+) -> Calibration:
     """Fit the calibration on rows that come later than those that grew the trees.
 
     Parameters
@@ -130,25 +149,27 @@ def calibrate(raw: NDArray[np.float64], y: NDArray[np.int8], method: Method) -> 
     raw : raw scores of the calibration part.
     y : 0/1, both present.
     method : `platt`; `beta` or `isotonic` for a bend after it; `none` for the identity.
+    weight : of the rows, above 0, or None for equal ones; the probabilities are then those of the population that they stand for.
 
     Raises
     ------
     LearningError (CT-LEARN-020) if a higher raw score goes with less risk on this part: the model ranks the wrong way.
 
     Source: Platt, Probabilistic outputs for support vector machines (1999), with his smoothed targets
-    (n1 + 1) / (n1 + 2) and 1 / (n0 + 2), which keep the slope finite when the classes do not overlap. Bends: :mod:`.bend`.
+    (n1 + 1) / (n1 + 2) and 1 / (n0 + 2), which keep the slope finite when the classes do not overlap; of weighted rows n1 and n0 are
+    effective numbers. Bends: :mod:`.bend`.
     """
     if method == "none":
         return Calibration("none", 0.0, 1.0)
-    target = _smoothed(y)
-    intercept, slope = logistic_line(raw.astype(np.float64), target)
+    target = _smoothed(y, weight)
+    intercept, slope = logistic_line(raw.astype(np.float64), target, weight)
     if not slope > 0:
         raise _wrong_way(y)
     straight = Calibration("platt", intercept, slope)
     if method == "platt":
         return straight
     log_odds = straight.log_odds(raw)
-    bend = fit_beta(log_odds, target) if method == "beta" else fit_knots(log_odds, target)
+    bend = (fit_beta if method == "beta" else fit_knots)(log_odds, target, counts_of(weight))
     if bend is None:
         raise _wrong_way(y)
     return replace(straight, method=method, bend=bend)
@@ -185,6 +206,7 @@ def choose(
     y: NDArray[np.int8],
     as_of_day: NDArray[np.int32],
     subject: NDArray[np.int32],
+    weight: NDArray[np.float64] | None = None,
     *,
     gap_days: int,
 ) -> Choice:
@@ -195,7 +217,7 @@ def choose(
 
     Parameters
     ----------
-    raw, y, as_of_day, subject : of the calibration part, shape (n,).
+    raw, y, as_of_day, subject, weight : of the calibration part, shape (n,).
     gap_days : label window and reporting delay; the earlier rows end so many days before the later ones begin.
 
     Source: the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984).
@@ -209,35 +231,48 @@ def choose(
     losses: dict[Method, NDArray[np.float64]] = {}
     for method in METHODS:
         try:
-            fitted = calibrate(raw[before], y[before], method)
+            fitted = calibrate(raw[before], y[before], method, None if weight is None else weight[before])
         except LearningError:
             continue
         z = fitted.bent(fitted.log_odds(raw[after]))
         losses[method] = np.logaddexp(0.0, z) - y[after] * z
     if "platt" not in losses:
         return Choice("platt", (), *sizes)
+    later = None if weight is None else weight[after]
     trials = tuple(
-        Trial(method, float(loss.mean()), *difference(losses["platt"] - loss, subject[after]))
+        Trial(
+            method,
+            float((counts_of(later) * loss).mean()),
+            *difference(losses["platt"] - loss, subject[after], later),
+        )
         for method, loss in losses.items()
     )
     best = min(trials, key=lambda trial: trial.log_loss)
     return Choice(best.method if best.gain > best.error else "platt", trials, *sizes)
 
 
-def difference(values: NDArray[np.float64], subject: NDArray[np.int32]) -> tuple[float, float]:
-    """Return the mean of a value of each row and its standard error over subjects.
+def difference(
+    values: NDArray[np.float64], subject: NDArray[np.int32], weight: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
+    """Return the (weighted) mean of a value of each row and its standard error over subjects.
 
     >>> mean, error = difference(np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1], np.int32))
     >>> mean, round(error, 4)
     (2.0, 0.7071)
     """
-    mean = float(values.mean())
-    sums = np.bincount(np.unique(subject, return_inverse=True)[1], values - mean)
+    count = counts_of(weight)
+    mean = float((count * values).mean())
+    sums = np.bincount(np.unique(subject, return_inverse=True)[1], count * (values - mean))
     return mean, float(np.sqrt(np.sum(sums**2)) / len(values))
 
 
 def recalibrate(
-    calibration: Calibration, raw: NDArray[np.float64], y: NDArray[np.int8], *, refit_slope: bool = False
+    calibration: Calibration,
+    raw: NDArray[np.float64],
+    y: NDArray[np.int8],
+    weight: NDArray[np.float64] | None = None,
+    *,
+    refit_slope: bool = False,
 ) -> Calibration:
     """Fit a calibration anew to recent mature outcomes, for a base rate that has drifted; the trees stay as they are.
 
@@ -246,7 +281,7 @@ def recalibrate(
 
     Parameters
     ----------
-    raw, y : raw scores and outcomes of recent rows; at least :data:`FEWEST` of either outcome.
+    raw, y, weight : raw scores, outcomes and weights of recent rows; at least :data:`FEWEST` of either outcome.
     refit_slope : fit the slope too; takes far more outcomes to be worth it.
 
     Raises
@@ -264,7 +299,9 @@ def recalibrate(
             advice=f"Take a longer time: at least {FEWEST} of either outcome.",
         )
     log_odds = calibration.bent(calibration.log_odds(raw))
-    shift, scale = logistic_line(log_odds, _smoothed(y)) if refit_slope else (_offset(log_odds, float(y.mean())), 1.0)
+    shift, scale = (
+        logistic_line(log_odds, _smoothed(y, weight), weight) if refit_slope else (_offset(log_odds, y, weight), 1.0)
+    )
     if not scale > 0:
         raise _wrong_way(y)
     return Calibration(
@@ -275,20 +312,24 @@ def recalibrate(
     )
 
 
-def _offset(log_odds: NDArray[np.float64], rate: float) -> float:
-    """Return the number which, added to log-odds, makes the mean probability the rate."""
+def _offset(log_odds: NDArray[np.float64], y: NDArray[np.int8], weight: NDArray[np.float64] | None) -> float:
+    """Return the number which, added to log-odds, makes the mean probability the share of positives."""
     from scipy.optimize import brentq
 
+    count = counts_of(weight)
+    rate = float((count * y).mean())
+
     def excess(shift: float) -> float:
-        return float((1 / (1 + np.exp(-(log_odds + shift)))).mean()) - rate
+        return float((count / (1 + np.exp(-(log_odds + shift)))).mean()) - rate
 
     reach = float(np.abs(log_odds).max()) + abs(float(np.log(rate / (1 - rate)))) + 1
     return float(brentq(excess, -reach, reach, xtol=1e-13))
 
 
-def _smoothed(y: NDArray[np.int8]) -> NDArray[np.float64]:
-    n1 = int(y.sum())
-    n0 = len(y) - n1
+def _smoothed(y: NDArray[np.int8], weight: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    rows = effective(weight, len(y))
+    n1 = rows * float((counts_of(weight) * y).mean())
+    n0 = rows - n1
     return np.where(y == 1, (n1 + 1) / (n1 + 2), 1 / (n0 + 2))
 
 
