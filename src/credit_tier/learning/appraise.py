@@ -1,6 +1,6 @@
 """Everything a report tells about a model beyond its figures: is it calibrated in every grade, period and slice, and what would help?
 
-Nothing here decides anything; gates do. All of it looks at the test part, which neither trees nor calibration have seen.
+Nothing here decides anything; gates do. All of it looks at rows that neither trees nor calibration have seen.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from credit_tier.learning.calibrate import (
     Method,
     calibrate,
     choose,
+    counts_of,
     difference,
     recalibrate,
 )
 from credit_tier.learning.classes import cuts_of
 from credit_tier.learning.compare import Comparison, compare
+from credit_tier.learning.folds import Division
 from credit_tier.learning.grade_tests import GradeTests, calibration_tests, equal_groups
-from credit_tier.learning.scorecard import Scorer
+from credit_tier.learning.heldout import HeldOut, Level, Scored
 from credit_tier.learning.slices import Attribute, Sliced, sliced
 from credit_tier.learning.splits import Parts, TrainingFrame
 from credit_tier.learning.stability import Period, Shift, periods, shift_of
@@ -35,7 +37,7 @@ from credit_tier.specs.model import TiersSpec
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a method of calibration, fitted on the calibration part, makes of the test part."""
+    """What a method of calibration, fitted on the rows that calibrate, makes of the judged rows."""
 
     method: Method
     log_loss: float
@@ -69,7 +71,7 @@ class Recalibrated:
 
 @dataclass(frozen=True)
 class Other:
-    """Another model's scores on the test part, for a comparison in pairs."""
+    """Another model's scores of the judged rows, for a comparison in pairs."""
 
     name: str
     title_zh: str
@@ -83,22 +85,25 @@ class Appraisal:
     Attributes
     ----------
     grades : calibration by grade; `grades_zh`, `grades_en` say what the grades are.
-    choice : methods of calibration compared within the calibration part; `calibrated` on the test part, for information.
+    choice : methods of calibration compared within the calibration part; None in cross-validation, where no part is later.
+    calibrated : what each method makes of the judged rows, for information.
+    recalibrated : a trial in time; None in cross-validation, or where outcomes are too few.
     unconstrained : the model against the same one whose trees may mix dimensions, or None if its own may.
     yardsticks : the model against each yardstick.
     score_shift : raw score from the calibration to the test part, both unseen by the trees. shifts : features, from training to test.
+        None and empty in cross-validation, where no part is later than another.
     budget : share of rows that the disparity figures of the slices take as inspected.
     """
 
     grades: GradeTests
     grades_zh: str
     grades_en: str
-    choice: Choice
+    choice: Choice | None
     calibrated: tuple[Calibrated, ...]
     recalibrated: Recalibrated | None
     unconstrained: Comparison | None
     yardsticks: tuple[Comparison, ...]
-    score_shift: Shift
+    score_shift: Shift | None
     shifts: tuple[Shift, ...]
     periods: tuple[Period, ...]
     slices: tuple[Sliced, ...]
@@ -117,9 +122,10 @@ class Appraisal:
             "spiegelhalter_p": tests.spiegelhalter.p,
             "jeffreys_p": tests.portfolio.jeffreys_both,
             "grades_suspect": float(len(tests.suspects)),
-            "psi_score": self.score_shift.psi,
-            "features_shifted": float(sum(item.verdict in {"moderate", "large"} for item in self.shifts)),
         }
+        if self.score_shift is not None:
+            found["psi_score"] = self.score_shift.psi
+            found["features_shifted"] = float(sum(item.verdict in {"moderate", "large"} for item in self.shifts))
         for item in (*self.yardsticks, *([self.unconstrained] if self.unconstrained else [])):
             name = f"auc_minus_{item.name}"
             found |= {name: item.difference, f"{name}_low": item.interval.low, f"{name}_high": item.interval.high}
@@ -148,9 +154,10 @@ def grading_of(tiers: TiersSpec | None, probability: NDArray[np.float64]) -> Gra
 
 
 def appraise(
-    parts: Parts,
-    scorer: Scorer,
-    choice: Choice,
+    parts: Division,
+    held: HeldOut,
+    level: Level,
+    choice: Choice | None,
     *,
     grading: Grading,
     unconstrained: NDArray[np.float64] | None,
@@ -158,103 +165,122 @@ def appraise(
     attributes: Sequence[Attribute],
     budget: float,
     seed: int,
-    threads: int,
 ) -> Appraisal:
-    """Appraise a calibrated model on the test part.
+    """Appraise a calibrated model on rows it has not seen.
 
     Parameters
     ----------
-    scorer : the model; choice : how its calibration was, or could have been, chosen.
-    grading, attributes : of the rows of the test part, in its order.
-    unconstrained : raw scores of a model whose trees may mix dimensions, on the test part.
+    held : the judged rows and their scores; level : how these are calibrated; choice : how that was, or could have been, chosen.
+    grading, attributes : of the judged rows, in their order.
+    unconstrained : scores of the judged rows by a model whose trees may mix dimensions.
     budget : share of rows that could be inspected.
     seed : of the bootstraps.
     """
-    test, later = parts.test.frame, parts.calibrate.frame
-    raw, raw_later = (scorer.raw_score(frame.x, threads=threads) for frame in (test, later))
-    probability = scorer.calibration.probability(scorer.calibration.log_odds(raw))
-    seeded = {"seed": seed}
-    subjects = {part.name: len(np.unique(part.frame.subject)) for part in parts}
+    test, score = held.test, held.ranking()
+    probability = held.probability(level)
+    seeded: dict[str, Any] = {"seed": seed}
+    weighted: dict[str, Any] = {"seed": seed, "weight": test.weight}
     return Appraisal(
         grades=calibration_tests(test.y, probability, grading.grade, grading.names),
         grades_zh=grading.zh,
         grades_en=grading.en,
         choice=choice,
-        calibrated=_calibrated(raw_later, later.y, raw, test.y),
-        recalibrated=_recalibrated(scorer.calibration, raw, test, gap_days=parts.gap_days),
+        calibrated=_calibrated(held),
+        recalibrated=_recalibrated(level(held.by), held, parts) if isinstance(parts, Parts) else None,
         unconstrained=None
         if unconstrained is None
-        else compare(("unconstrained", "不受维度约束的同一模型"), test.y, raw, unconstrained, test.subject, **seeded),
+        else compare(
+            ("unconstrained", "不受维度约束的同一模型"), test.y, score, unconstrained, test.subject, **weighted
+        ),
         yardsticks=tuple(
-            compare((item.name, item.title_zh), test.y, raw, item.score, test.subject, **seeded) for item in yardsticks
+            compare((item.name, item.title_zh), test.y, score, item.score, test.subject, **weighted)
+            for item in yardsticks
         ),
-        score_shift=shift_of(
-            ("raw_score", "模型原始分"), raw_later, raw, subjects=(subjects["calibrate"], subjects["test"])
-        ),
-        shifts=tuple(
-            shift_of(
-                (feature.id, feature.title_zh),
-                parts.train.frame.x[:, j].astype(np.float64),
-                test.x[:, j].astype(np.float64),
-                subjects=(subjects["train"], subjects["test"]),
-            )
-            for j, feature in enumerate(test.features)
-        ),
+        score_shift=_score_shift(held) if isinstance(parts, Parts) else None,
+        shifts=_shifts(parts) if isinstance(parts, Parts) else (),
         periods=periods(test.y, probability, test.subject, test.as_of_day, **seeded),
         slices=tuple(
-            sliced(attribute, test.y, probability, test.subject, budget=budget, **seeded) for attribute in attributes
+            sliced(attribute, test.y, probability, test.subject, budget=budget, **weighted) for attribute in attributes
         ),
         budget=budget,
     )
 
 
-def chosen(parts: Parts, raw_later: NDArray[np.float64]) -> Choice:
-    """Return the calibration chosen out of time within the calibration part; `raw_later` are its raw scores."""
-    later = parts.calibrate.frame
-    return choose(raw_later, later.y, later.as_of_day, later.subject, gap_days=parts.gap_days)
+def chosen(parts: Division, held: HeldOut) -> Choice | None:
+    """Return the calibration chosen out of time within the calibration part; None in cross-validation, where no part is later."""
+    if not isinstance(parts, Parts):
+        return None
+    later = held.by.frame
+    return choose(held.by.raw, later.y, later.as_of_day, later.subject, later.weight, gap_days=parts.gap_days)
 
 
-def _calibrated(
-    raw_later: NDArray[np.float64], y_later: NDArray[np.int8], raw: NDArray[np.float64], y: NDArray[np.int8]
-) -> tuple[Calibrated, ...]:
+def level_of(method: Method) -> Level:
+    """Return the way to calibrate scores by a method."""
+
+    def level(by: Scored) -> Calibration:
+        return calibrate(by.raw, by.frame.y, method, by.frame.weight)
+
+    return level
+
+
+def _score_shift(held: HeldOut) -> Shift:
+    subjects = len(np.unique(held.by.frame.subject)), len(np.unique(held.test.subject))
+    return shift_of(("raw_score", "模型原始分"), held.by.raw, held.ranking(), subjects=subjects)
+
+
+def _shifts(parts: Parts) -> tuple[Shift, ...]:
+    train, test = parts.train.frame, parts.test.frame
+    subjects = len(np.unique(train.subject)), len(np.unique(test.subject))
+    return tuple(
+        shift_of(
+            (feature.id, feature.title_zh),
+            train.x[:, j].astype(np.float64),
+            test.x[:, j].astype(np.float64),
+            subjects=subjects,
+        )
+        for j, feature in enumerate(test.features)
+    )
+
+
+def _calibrated(held: HeldOut) -> tuple[Calibrated, ...]:
     found = []
     for method in METHODS:
         try:
-            fitted = calibrate(raw_later, y_later, method)
+            log_odds = held.log_odds(level_of(method))
         except LearningError:
             continue
-        found.append(_measured(fitted, raw, y)[0])
+        found.append(_measured(method, log_odds, held.test)[0])
     return tuple(found)
 
 
-def _measured(
-    fitted: Calibration, raw: NDArray[np.float64], y: NDArray[np.int8]
-) -> tuple[Calibrated, NDArray[np.float64]]:
-    """Return figures, and the log loss of each row."""
-    z = fitted.bent(fitted.log_odds(raw))
+def _measured(method: Method, z: NDArray[np.float64], rows: TrainingFrame) -> tuple[Calibrated, NDArray[np.float64]]:
+    """Return figures of calibrated log-odds, and the log loss of each row."""
+    y, count = rows.y, counts_of(rows.weight)
     p = 1 / (1 + np.exp(-z))
     loss = np.logaddexp(0.0, z) - y * z
     figures = Calibrated(
-        fitted.method, float(loss.mean()), float(np.mean((p - y) ** 2)), float(p.mean() / max(y.mean(), 1e-12))
+        method,
+        float((count * loss).mean()),
+        float(np.mean(count * (p - y) ** 2)),
+        float((count * p).mean() / max((count * y).mean(), 1e-12)),
     )
     return figures, loss
 
 
-def _recalibrated(
-    calibration: Calibration, raw: NDArray[np.float64], test: TrainingFrame, *, gap_days: int
-) -> Recalibrated | None:
+def _recalibrated(calibration: Calibration, held: HeldOut, parts: Parts) -> Recalibrated | None:
     """Try a recalibration out of time within the test part; None where it has too few outcomes."""
+    test, raw = held.test, held.ranking()
     cut = int(np.quantile(test.as_of_day, 0.5, method="inverted_cdf"))
-    before, after = test.as_of_day <= cut - gap_days, test.as_of_day > cut
+    before, after = test.as_of_day <= cut - parts.gap_days, test.as_of_day > cut
+    earlier, later = test.take(before), test.take(after)
     try:
-        moved = recalibrate(calibration, raw[before], test.y[before])
+        moved = recalibrate(calibration, raw[before], earlier.y, earlier.weight)
     except LearningError:
         return None
-    if not after.any():
+    if len(later) == 0:
         return None
-    old, old_loss = _measured(calibration, raw[after], test.y[after])
-    new, new_loss = _measured(moved, raw[after], test.y[after])
-    gain, error = difference(old_loss - new_loss, test.subject[after])
-    return Recalibrated(
-        int(before.sum()), int(after.sum()), moved.intercept - calibration.intercept, old, new, gain, error
+    (old, old_loss), (new, new_loss) = (
+        _measured(fitted.method, fitted.bent(fitted.log_odds(raw[after])), later) for fitted in (calibration, moved)
     )
+    gain, error = difference(old_loss - new_loss, later.subject, later.weight)
+    return Recalibrated(len(earlier), len(later), moved.intercept - calibration.intercept, old, new, gain, error)

@@ -39,6 +39,7 @@ def compare(
     other: NDArray[np.float64],
     subject: NDArray[np.int32],
     *,
+    weight: NDArray[np.float64] | None = None,
     seed: int,
     replicates: int = 500,
 ) -> Comparison:
@@ -47,10 +48,12 @@ def compare(
     Parameters
     ----------
     name : id and Chinese title of the other model.
-    y, score, other, subject : shape (n,); any increasing function of a score gives the same result.
+    y, score, other, subject, weight : shape (n,); any increasing function of a score gives the same result.
 
     Source: a bootstrap of pairs; drawing subjects once for both keeps what the two models have in common out of the difference.
     """
-    draws = [auc_draws(y, values, subject, seed=seed, replicates=replicates) for values in (score, other)]
-    ours, theirs = auc_of(y, score), auc_of(y, other)
+    draws = [
+        auc_draws(y, values, subject, seed=seed, replicates=replicates, weight=weight) for values in (score, other)
+    ]
+    ours, theirs = auc_of(y, score, weight), auc_of(y, other, weight)
     return Comparison(*name, ours, theirs, ours - theirs, interval_of(draws[0] - draws[1]))

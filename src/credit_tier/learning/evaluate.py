@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_tier.errors import LearningError
-from credit_tier.learning.calibrate import logistic_line
+from credit_tier.learning.calibrate import counts_of, effective, logistic_line
 from credit_tier.learning.grade_tests import equal_groups, jeffreys_interval
 from credit_tier.temporal import date_of
 
@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bin:
-    """One row of the calibration table; `low` and `high` bound the observed share (Jeffreys, 95 %)."""
+    """One row of the calibration table; `low` and `high` bound the observed share (Jeffreys, 95 %, of the effective rows)."""
 
     rows: int
     predicted: float
@@ -69,7 +69,7 @@ class BrierParts:
 
 @dataclass(frozen=True)
 class Year:
-    """Figures of the rows whose as_of lies in one calendar year; auc is None where only one outcome occurs."""
+    """Figures of the rows whose as_of lies in one calendar year, by weight; auc is None where only one outcome occurs."""
 
     year: int
     rows: int
@@ -97,10 +97,12 @@ class Curves:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one model on one part.
+    """Figures of one model on one part; of weighted rows, estimates for the population that they stand for.
 
     Attributes
     ----------
+    rows, positives : as they are, without weights. effective_rows : how many equally weighted rows would tell as much (Kish).
+    rate : share of positives, and its interval.
     brier_ratio : Brier score divided by that of the part's own constant rate; below 1 is better than knowing the rate.
     predicted_to_observed : mean probability divided by the share of positives.
     calibration_slope, calibration_intercept : of outcome on predicted log-odds; 1 and 0 are ideal.
@@ -109,7 +111,9 @@ class Evaluation:
     rows: int
     subjects: int
     positives: int
+    effective_rows: float
     rate: float
+    rate_interval: Interval
     auc: float
     auc_interval: Interval
     gini: float
@@ -137,11 +141,11 @@ class Evaluation:
     def metrics(self) -> dict[str, float]:
         """Return the single numbers, intervals as `_low` and `_high`, by name."""
         names = (
-            "rows", "subjects", "positives", "rate", "auc", "gini", "ks", "pr_auc", "brier", "brier_ratio", "log_loss",
+            "rows", "subjects", "positives", "effective_rows", "rate", "auc", "gini", "ks", "pr_auc", "brier", "brier_ratio", "log_loss",
             "predicted_to_observed", "calibration_slope", "calibration_intercept",
         )  # fmt: skip
         found = {name: float(getattr(self, name)) for name in names}
-        for name in ("auc", "brier_ratio", "predicted_to_observed"):
+        for name in ("rate", "auc", "brier_ratio", "predicted_to_observed"):
             interval: Interval = getattr(self, f"{name}_interval")
             found |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
         found |= {f"brier_{name}": value for name, value in asdict(self.brier_parts).items()}
@@ -184,19 +188,21 @@ def auc_draws(
     *,
     seed: int,
     replicates: int,
+    weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the AUC in each draw of a bootstrap over subjects, shape (replicates,); NaN in a draw with one outcome only."""
-    ranking = _Ranking(y, score)
-    return np.concatenate([ranking.auc(weights) for weights in resampled(subject, seed=seed, replicates=replicates)])
+    ranking, count = _Ranking(y, score), counts_of(weight)
+    draws = resampled(subject, seed=seed, replicates=replicates)
+    return np.concatenate([ranking.auc(times * count) for times in draws])
 
 
-def auc_of(y: NDArray[np.int8], score: NDArray[np.float64]) -> float:
-    """Return the chance that a positive row scores above a negative one, ties counted half.
+def auc_of(y: NDArray[np.int8], score: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:
+    """Return the chance that a positive row scores above a negative one, ties counted half, both drawn by weight.
 
     >>> auc_of(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.4, 0.35, 0.8]))
     0.75
     """
-    return float(_Ranking(y, score).auc(np.ones((1, len(y))))[0])
+    return float(_Ranking(y, score).auc(np.full((1, len(y)), counts_of(weight)))[0])
 
 
 class _Ranking:
@@ -227,6 +233,7 @@ def evaluate(
     probability: NDArray[np.float64],
     subject: NDArray[np.int32],
     as_of_day: NDArray[np.int32],
+    weight: NDArray[np.float64] | None = None,
     *,
     seed: int = 0,
     replicates: int = 500,
@@ -238,6 +245,8 @@ def evaluate(
     y : 0/1, both present; shape (n,), as the other arrays.
     probability : calibrated, strictly between 0 and 1 or equal to them.
     subject : rows of one enterprise are drawn together in the bootstrap, since they resemble each other.
+    weight : how many units of the population each row stands for, up to a factor, or None for equal rows. With 1 / inclusion
+        probability every figure is a Hájek estimate for all who could have been drawn.
     seed, replicates : of the bootstrap; nothing published depends on it.
 
     Raises
@@ -254,33 +263,36 @@ def evaluate(
             what=f"{n} rows with {positives} positive, or a value that is no probability, cannot be evaluated.",
             advice="Both outcomes are needed, and probabilities between 0 and 1.",
         )
-    rate = positives / n
+    count = np.full(n, counts_of(weight))
+    rate = float(count @ y) / n
     ranking = _Ranking(y, probability)
-    positive, negative = (side[0] for side in ranking.counts(np.ones((1, n))))
+    positive, negative = (side[0] for side in ranking.counts(count[None]))
     tp, fp = np.cumsum(positive), np.cumsum(negative)
-    auc = float(ranking.auc(np.ones((1, n)))[0])
-    brier = float(np.mean((probability - y) ** 2))
+    auc = float(ranking.auc(count[None])[0])
+    brier = float(np.mean(count * (probability - y) ** 2))
     inside = np.clip(probability, 1e-15, 1 - 1e-15)
     log_odds = np.log(inside) - np.log1p(-inside)
-    intercept, slope = logistic_line(log_odds, y.astype(np.float64))
-    intervals = _bootstrap(y, probability, subject, ranking, seed=seed, replicates=replicates)
+    intercept, slope = logistic_line(log_odds, y.astype(np.float64), weight)
+    intervals = _bootstrap(y, probability, subject, count, ranking, seed=seed, replicates=replicates)
     group = equal_groups(probability)
     return Evaluation(
         rows=n,
         subjects=len(np.unique(subject)),
         positives=positives,
+        effective_rows=effective(weight, n),
         rate=rate,
+        rate_interval=intervals["rate"],
         auc=auc,
         auc_interval=intervals["auc"],
         gini=2 * auc - 1,
         ks=float(np.max(np.abs(tp / tp[-1] - fp / fp[-1]))),
-        pr_auc=float(np.sum(positive * tp / (tp + fp)) / positives),
+        pr_auc=float(np.sum(positive * tp / (tp + fp)) / tp[-1]),
         brier=brier,
         brier_ratio=brier / (rate * (1 - rate)),
         brier_ratio_interval=intervals["brier_ratio"],
-        brier_parts=_brier_parts(y, probability, group),
-        log_loss=float(-np.mean(np.where(y == 1, np.log(inside), np.log1p(-inside)))),
-        predicted_to_observed=float(probability.mean() / rate),
+        brier_parts=_brier_parts(y, probability, group, count),
+        log_loss=float(-np.mean(count * np.where(y == 1, np.log(inside), np.log1p(-inside)))),
+        predicted_to_observed=float((count * probability).mean() / rate),
         predicted_to_observed_interval=intervals["predicted_to_observed"],
         calibration_slope=slope,
         calibration_intercept=intercept,
@@ -288,9 +300,9 @@ def evaluate(
         capture=tuple(
             Capture(share, _captured(tp, tp + fp, share), intervals[f"capture_{share}"]) for share in CAPTURE_SHARES
         ),
-        calibration=_calibration_table(y, probability, group),
-        years=_by_year(y, probability, as_of_day),
-        curves=_curves(y, probability, tp, fp),
+        calibration=_calibration_table(y, probability, group, count),
+        years=_by_year(y, probability, as_of_day, count),
+        curves=_curves(y, probability, count, tp, fp),
     )
 
 
@@ -305,6 +317,7 @@ def _bootstrap(
     y: NDArray[np.int8],
     probability: NDArray[np.float64],
     subject: NDArray[np.int32],
+    count: NDArray[np.float64],
     ranking: _Ranking,
     *,
     seed: int,
@@ -317,8 +330,10 @@ def _bootstrap(
     def keep(name: str, values: NDArray[np.float64]) -> None:
         drawn.setdefault(name, []).append(values)
 
-    for weights in resampled(subject, seed=seed, replicates=replicates):
+    for times in resampled(subject, seed=seed, replicates=replicates):
+        weights = times * count
         rate = weights @ outcome / weights.sum(axis=1)
+        keep("rate", rate)
         keep("auc", ranking.auc(weights))
         with np.errstate(invalid="ignore", divide="ignore"):
             keep("predicted_to_observed", (weights @ probability) / (weights @ outcome))
@@ -330,51 +345,64 @@ def _bootstrap(
     return {name: interval_of(np.concatenate(values)) for name, values in drawn.items()}
 
 
-def _brier_parts(y: NDArray[np.int8], probability: NDArray[np.float64], group: NDArray[np.intp]) -> BrierParts:
-    rows, rate, n = np.bincount(group), float(y.mean()), len(y)
-    observed, predicted = np.bincount(group, y) / rows, np.bincount(group, probability) / rows
+def _brier_parts(
+    y: NDArray[np.int8], probability: NDArray[np.float64], group: NDArray[np.intp], count: NDArray[np.float64]
+) -> BrierParts:
+    rows, rate, n = np.bincount(group, count), float(count @ y) / len(y), len(y)
+    observed, predicted = np.bincount(group, count * y) / rows, np.bincount(group, count * probability) / rows
     apart = probability - predicted[group]
     return BrierParts(
         reliability=float(np.sum(rows * (predicted - observed) ** 2) / n),
         resolution=float(np.sum(rows * (observed - rate) ** 2) / n),
         uncertainty=rate * (1 - rate),
-        within_variance=float(np.mean(apart**2)),
-        within_covariance=float(2 * np.mean((y - observed[group]) * apart)),
+        within_variance=float(np.mean(count * apart**2)),
+        within_covariance=float(2 * np.mean(count * (y - observed[group]) * apart)),
     )
 
 
 def _calibration_table(
-    y: NDArray[np.int8], probability: NDArray[np.float64], group: NDArray[np.intp]
+    y: NDArray[np.int8], probability: NDArray[np.float64], group: NDArray[np.intp], count: NDArray[np.float64]
 ) -> tuple[Bin, ...]:
     found = []
     for number in range(int(group.max()) + 1):
         inside = group == number
-        rows, hits = int(inside.sum()), int(y[inside].sum())
-        found.append(Bin(rows, float(probability[inside].mean()), hits / rows, *jeffreys_interval(hits, rows)))
+        share = count[inside] / count[inside].sum()
+        observed, rows = float(share @ y[inside]), effective(count[inside], int(inside.sum()))
+        bounds = jeffreys_interval(observed * rows, rows)
+        found.append(Bin(int(inside.sum()), float(share @ probability[inside]), observed, *bounds))
     return tuple(found)
 
 
-def _by_year(y: NDArray[np.int8], probability: NDArray[np.float64], as_of_day: NDArray[np.int32]) -> tuple[Year, ...]:
+def _by_year(
+    y: NDArray[np.int8], probability: NDArray[np.float64], as_of_day: NDArray[np.int32], count: NDArray[np.float64]
+) -> tuple[Year, ...]:
     days, at = np.unique(as_of_day, return_inverse=True)
     years = np.array([date_of(int(day)).year for day in days])[at]
     found = []
     for year in np.unique(years):
         rows = years == year
-        outcome, p = y[rows], probability[rows]
+        outcome, p, share = y[rows], probability[rows], count[rows] / count[rows].sum()
         hits = int(outcome.sum())
-        auc = auc_of(outcome, p) if 0 < hits < len(outcome) else None
-        brier = float(np.mean((p - outcome) ** 2))
-        found.append(Year(int(year), len(outcome), hits, float(p.mean()), hits / len(outcome), brier, auc))
+        auc = auc_of(outcome, p, share) if 0 < hits < len(outcome) else None
+        brier = float(share @ (p - outcome) ** 2)
+        found.append(Year(int(year), len(outcome), hits, float(share @ p), float(share @ outcome), brier, auc))
     return tuple(found)
 
 
 def _curves(
-    y: NDArray[np.int8], probability: NDArray[np.float64], tp: NDArray[np.float64], fp: NDArray[np.float64]
+    y: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    count: NDArray[np.float64],
+    tp: NDArray[np.float64],
+    fp: NDArray[np.float64],
 ) -> Curves:
     keep = np.unique(np.linspace(0, len(tp), CURVE_POINTS + 1).round().astype(int))
     tp0, fp0 = np.concatenate(([0.0], tp))[keep], np.concatenate(([0.0], fp))[keep]
     edges = np.linspace(0.0, float(probability.max()) or 1.0, SCORE_BINS + 1)
-    shares = [np.histogram(probability[y == outcome], edges)[0] / np.sum(y == outcome) for outcome in (0, 1)]
+    shares = [
+        np.histogram(probability[y == outcome], edges, weights=count[y == outcome])[0] / count[y == outcome].sum()
+        for outcome in (0, 1)
+    ]
     taken = (tp0 + fp0) / (tp[-1] + fp[-1])
     false_positive, true_positive = fp0 / fp[-1], tp0 / tp[-1]
     precision = tp / (tp + fp)

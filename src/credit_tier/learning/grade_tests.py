@@ -245,8 +245,10 @@ def _grade(name: str, y: NDArray[np.int8], probability: NDArray[np.float64]) -> 
     )
 
 
-def jeffreys_interval(hits: int, rows: int) -> tuple[float, float]:
+def jeffreys_interval(hits: float, rows: float) -> tuple[float, float]:
     """Return the 95 % Jeffreys interval of a share; 0 and 1 are in it where nothing or everything was hit.
+
+    Of weighted rows give the effective number, and the share times it as hits.
 
     Source: Brown, Cai and DasGupta, Interval estimation for a binomial proportion (2001), section 4.1.2.
 

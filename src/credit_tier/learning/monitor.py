@@ -155,7 +155,7 @@ def outcomes_of(
     """Return the figures of matured rows, all arrays of shape (n,); None if there is none. `seed` is that of the bootstrap."""
     if len(y) == 0:
         return None
-    drawn = {"seed": seed, "replicates": replicates}
+    drawn: dict[str, Any] = {"seed": seed, "replicates": replicates}
     by_period = periods(y, probability, subject, as_of_day, **drawn)
     return Outcomes.of(y, probability, subject, **drawn, periods=by_period)
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from credit_tier.learning.calibrate import counts_of, effective
 from credit_tier.learning.evaluate import Interval, auc_draws, auc_of, interval_of
 from credit_tier.learning.grade_tests import jeffreys_interval, jeffreys_p
 
@@ -21,7 +22,9 @@ class Outturn:
 
     Attributes
     ----------
-    low, high : interval of the observed share (Jeffreys, 95 %). p : two-sided Jeffreys test of the mean prediction.
+    rows, positives : as they are; all else by weight, if rows have one.
+    low, high : interval of the observed share (Jeffreys, 95 %, of the effective rows). p : two-sided Jeffreys test of the mean
+        prediction.
     auc, auc_interval : None where fewer than :data:`FEWEST` rows have either outcome.
     """
 
@@ -41,6 +44,7 @@ class Outturn:
         y: NDArray[np.int8],
         probability: NDArray[np.float64],
         subject: NDArray[np.int32],
+        weight: NDArray[np.float64] | None = None,
         *,
         seed: int,
         replicates: int,
@@ -50,23 +54,25 @@ class Outturn:
 
         Parameters
         ----------
-        y, probability, subject : shape (n,). seed, replicates : of the bootstrap over subjects.
+        y, probability, subject, weight : shape (n,). seed, replicates : of the bootstrap over subjects.
         more : what a subclass tells besides.
         """
         rows, hits = len(y), int(y.sum())
-        low, high = jeffreys_interval(hits, rows)
+        count, enough = counts_of(weight), effective(weight, rows)
+        predicted, observed = float((count * probability).mean()), float((count * y).mean())
+        low, high = jeffreys_interval(observed * enough, enough)
         auc = interval = None
         if min(hits, rows - hits) >= FEWEST:
-            auc = auc_of(y, probability)
-            interval = interval_of(auc_draws(y, probability, subject, seed=seed, replicates=replicates))
+            auc = auc_of(y, probability, weight)
+            interval = interval_of(auc_draws(y, probability, subject, seed=seed, replicates=replicates, weight=weight))
         return cls(
             rows=rows,
             positives=hits,
-            predicted=float(probability.mean()),
-            observed=hits / rows,
+            predicted=predicted,
+            observed=observed,
             low=low,
             high=high,
-            p=float(jeffreys_p(hits, rows, probability.mean(), side="both")),
+            p=float(jeffreys_p(observed * enough, enough, predicted, side="both")),
             auc=auc,
             auc_interval=interval,
             **more,

@@ -39,7 +39,7 @@ def against_champion(
     columns = [frame.features.index(feature) for feature in bundle.features]
     other = bundle.scorer.raw_score(np.ascontiguousarray(frame.x[:, columns]), threads=threads)
     name = promotion.measured_against(number)
-    found = compare((name, "现役模型"), frame.y, score, other, frame.subject, seed=seed)
+    found = compare((name, "现役模型"), frame.y, score, other, frame.subject, weight=frame.weight, seed=seed)
     return {name: found.difference, f"{name}_low": found.interval.low, f"{name}_high": found.interval.high}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from credit_tier.learning.calibrate import counts_of
 from credit_tier.learning.outturn import Outturn
 
 FEWEST_ROWS = 30
@@ -73,13 +74,18 @@ class Sliced:
         return tuple(item for item in self.slices if item.p < self.level)
 
 
-def selected(probability: NDArray[np.float64], budget: float) -> NDArray[np.float64]:
+def selected(
+    probability: NDArray[np.float64], budget: float, weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return to what degree each row is selected if the share `budget` with the highest probability is; ties share the last places.
+
+    Of weighted rows the share is one of those that they stand for.
 
     >>> selected(np.array([0.1, 0.3, 0.3, 0.9]), 0.5).tolist()
     [0.0, 0.5, 0.5, 1.0]
     """
-    _, which, rows = np.unique(-probability, return_inverse=True, return_counts=True)
+    _, which = np.unique(-probability, return_inverse=True)
+    rows = np.bincount(which, np.full(len(which), counts_of(weight)))
     before = np.cumsum(rows) - rows
     return np.asarray(np.clip((budget * len(probability) - before) / rows, 0, 1)[which])
 
@@ -89,6 +95,7 @@ def sliced(
     y: NDArray[np.int8],
     probability: NDArray[np.float64],
     subject: NDArray[np.int32],
+    weight: NDArray[np.float64] | None = None,
     *,
     budget: float,
     seed: int,
@@ -98,13 +105,14 @@ def sliced(
 
     Parameters
     ----------
-    y, probability, subject : shape (n,), in the order of the attribute's rows.
+    y, probability, subject, weight : shape (n,), in the order of the attribute's rows.
     budget : share of rows that could be inspected.
 
     Source: `peers.md` section 4 (segment performance); the three shares are those of a disparity table (selection rate, false
     positive rate, false negative rate).
     """
-    taken = selected(probability, budget)
+    taken = selected(probability, budget, weight)
+    count = np.full(len(y), counts_of(weight))
     part = attribute.part
     titles = [*attribute.titles, UNKNOWN, REST]
     number = np.where(part < 0, len(attribute.titles), part)
@@ -116,21 +124,24 @@ def sliced(
         inside = number == here
         if inside.sum() < FEWEST_ROWS:
             continue
-        outcome, p, take = y[inside], probability[inside], taken[inside]
+        outcome, p, take, share = y[inside], probability[inside], taken[inside], count[inside]
+        is_hit = outcome == 1
+        chosen = float(np.average(take, weights=share))
         found.append(
             Slice.of(
                 outcome,
                 p,
                 subject[inside],
+                None if weight is None else weight[inside],
                 seed=seed,
                 replicates=replicates,
                 zh=titles[here][0],
                 en=titles[here][1],
                 subjects=len(np.unique(subject[inside])),
-                selected=float(take.mean()),
-                ratio=float(take.mean() / budget),
-                false_selection=float(take[outcome == 0].mean()) if (outcome == 0).any() else None,
-                missed=float(1 - take[outcome == 1].mean()) if outcome.any() else None,
+                selected=chosen,
+                ratio=chosen / budget,
+                false_selection=None if is_hit.all() else float(np.average(take[~is_hit], weights=share[~is_hit])),
+                missed=float(1 - np.average(take[is_hit], weights=share[is_hit])) if is_hit.any() else None,
             )
         )
     return Sliced(
