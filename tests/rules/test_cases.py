@@ -81,6 +81,8 @@ def test_every_rule_of_a_shipped_pack_is_reached_by_a_case(ran):
     missing = []
     for path in PACKS:
         spec = Content.resolve().load("rule_packs", path.relative_to(ROOT / "rule_packs").as_posix(), RulePackSpec)
+        if spec.overrides:
+            continue  # a pack of overrides decides about no record; tests/rules/test_classification.py reaches its rules
         lengths = {name for item in spec.classes for name in (item.min, item.max) if name is not None}
         for _, code, _ in spec.entries():
             section, _, name = code.partition(".")

@@ -179,7 +179,7 @@ def test_shipped_packs_fit_the_shipped_tables(shipped):
         s.table: s for f in shipped.files("data_schemas") for s in [shipped.load("data_schemas", f.name, DatasetSpec)]
     }
     assert list(together(packs, tables)) == []
-    assert topics(shipped) == (("cn", "market_repair"), ("cn", "repair"))
+    assert topics(shipped) == (("cn", "classification"), ("cn", "market_repair"), ("cn", "repair"))
     label = "rule_packs/cn/repair/2026-04-01.yaml"
     assert [f.code for f in together({label: packs[label]}, {})] == ["CT-RULE-012"]
     penalties = tables["penalties"]
@@ -207,7 +207,9 @@ def test_the_rules_room_names_no_table_column_or_class(shipped):
     named: set[str] = set()
     for file in shipped.files("rule_packs"):
         spec = shipped.load("rule_packs", file.name, RulePackSpec)
-        named |= {*spec.facts, *spec.values, *spec.papers, *(item.id for item in spec.classes), spec.records.table}
+        rules = (*spec.classes, *spec.overrides)
+        tables = (item.records.table for item in (spec, *spec.overrides) if item.records is not None)
+        named |= {*spec.facts, *spec.values, *spec.papers, *(item.id for item in rules), *tables}
         named |= {code for fact in spec.facts.values() for code in fact.vocabulary or ()}
     found = set()
     for path in sorted(ROOM.glob("*.py")):

@@ -53,6 +53,28 @@ class Reason:
         return hash(self.code)
 
 
+def reason_of(spec: RulePackSpec, code: str, item: Legal) -> Reason:
+    """Return an entry of a pack as a reason, under its code such as ``classes.general``."""
+    reference = item.reference
+    instrument = spec.instruments[reference.instrument]
+    source = spec.sources[reference.source]
+    return Reason(
+        code,
+        item.title_zh,
+        item.title_en,
+        Citation(
+            instrument.number,
+            instrument.title_zh,
+            reference.article,
+            reference.source,
+            source.grade,
+            reference.note,
+            instrument.url or source.url,
+        ),
+        item.verified,
+    )
+
+
 def compile_when(when: When | None, facts: Mapping[str, FactSpec], values: Mapping[str, Value]) -> Predicate:
     """Return a condition as a function; no condition always holds.
 
@@ -186,7 +208,7 @@ class Law:
         self.id = spec.pack
         self.since = since
         self.spec = spec
-        self.reasons = {code: self._reason(code, item) for _, code, item in spec.entries()}
+        self.reasons = {code: reason_of(spec, code, item) for _, code, item in spec.entries()}
         self.required = tuple(name for name, fact in spec.facts.items() if fact.required)
         self.start = spec.clock_start.fact
         self.transition = spec.transition
@@ -219,26 +241,6 @@ class Law:
 
     def _predicate(self, when: When | None) -> Predicate:
         return compile_when(when, self.spec.facts, self.spec.values)
-
-    def _reason(self, code: str, item: Legal) -> Reason:
-        reference = item.reference
-        instrument = self.spec.instruments[reference.instrument]
-        source = self.spec.sources[reference.source]
-        return Reason(
-            code,
-            item.title_zh,
-            item.title_en,
-            Citation(
-                instrument.number,
-                instrument.title_zh,
-                reference.article,
-                reference.source,
-                source.grade,
-                reference.note,
-                instrument.url or source.url,
-            ),
-            item.verified,
-        )
 
     def _open(self, *codes: str, limits: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return those of the codes, and of the limits compared with, that nobody has verified; each once, in order."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from credit_tier.canonical import combined_digest
 from credit_tier.content import Content, ContentFile
@@ -20,7 +21,7 @@ from credit_tier.specs.rulepack import FactSpec, RulePackSpec
 from credit_tier.specs.rulepack_check import ends_of, faults, overlaps
 
 _DICTS = ("instruments", "sources", "facts", "values", "papers")
-_LISTS = ("settled", "classes", "bars", "requirements", "clocks", "channels")
+_LISTS = ("settled", "classes", "bars", "requirements", "clocks", "channels", "overrides")
 _SINGLES = ("records", "clock_start", "ending", "transition")
 
 
@@ -64,8 +65,24 @@ class RulePack:
     until: date | None
     labels: tuple[str, ...]
     digest: str
-    law: Law = field(repr=False, compare=False)
     shelf: Shelf = field(repr=False, compare=False)
+
+    @cached_property
+    def law(self) -> Law:
+        """Return the rules ready to judge records.
+
+        Raises
+        ------
+        RuleError (CT-RULE-006) if the pack holds overrides of risk classes and decides about no record.
+        """
+        if self.spec.overrides:
+            raise RuleError.of(
+                "CT-RULE-006",
+                where=self.id,
+                what="the pack changes risk classes and decides about no record.",
+                advice="Score with it (credit-tier score), or name a topic such as repair.",
+            )
+        return Law(self.spec, since=self.since)
 
     @property
     def id(self) -> str:
@@ -180,7 +197,7 @@ class Shelf:
         ends = [end for name in layers if (end := self._ends[name]) is not None]
         digest = combined_digest((self._files[name].label, self._files[name].digest) for name in layers)
         labels = tuple(self._files[name].label for name in layers)
-        return RulePack(spec, since, min(ends, default=None), labels, digest, Law(spec, since=since), self)
+        return RulePack(spec, since, min(ends, default=None), labels, digest, self)
 
 
 def laid_over(wide: RulePackSpec, near: RulePackSpec, *, where: str) -> RulePackSpec:

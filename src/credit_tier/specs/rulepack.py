@@ -57,6 +57,8 @@ def fen(text: str) -> int:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Letter = Literal["A", "B", "C", "D"]
+"""A risk class, from the lowest risk to the highest."""
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 
 
@@ -284,8 +286,32 @@ class Transition(Legal):
     period: Literal["governing", "more_favourable"]
 
 
+class Override(Legal):
+    """A class set by law (直接判定): whoever has a known record of `records` that meets the condition is classed no better, or no worse.
+
+    Every fact of the condition comes from a column of that table. Classes run from A, the lowest risk, to D: `at_least: D` sets D.
+    """
+
+    id: Name
+    records: Records
+    when: When
+    at_least: Letter | None = None
+    at_most: Letter | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(
+                "give either at_least: CLASS (a riskier class stays) or at_most: CLASS (a less risky one stays)"
+            )
+        return self
+
+
 class RulePackSpec(FileSpec):
-    """One pack. With `extends: true` it only changes entries of the wider jurisdiction's pack, by name."""
+    """One pack. With `extends: true` it only changes entries of the wider jurisdiction's pack, by name.
+
+    A pack either decides about records (classes, bars, requirements …) or holds `overrides` of risk classes.
+    """
 
     pack: str
     """Jurisdiction/topic/effective date, the place of the file without .yaml."""
@@ -318,6 +344,7 @@ class RulePackSpec(FileSpec):
     clocks: tuple[Clock, ...] = ()
     channels: tuple[Channel, ...] = ()
     transition: Transition | None = None
+    overrides: tuple[Override, ...] = ()
 
     @model_validator(mode="after")
     def _dates(self) -> Self:
@@ -347,7 +374,7 @@ class RulePackSpec(FileSpec):
         found: list[tuple[tuple[str | int, ...], str, Legal]] = [
             (("values", name), f"values.{name}", value) for name, value in self.values.items()
         ]
-        for section in ("settled", "classes", "bars", "requirements", "clocks", "channels"):
+        for section in ("settled", "classes", "bars", "requirements", "clocks", "channels", "overrides"):
             found.extend(
                 ((section, index), f"{section}.{item.id}", item) for index, item in enumerate(getattr(self, section))
             )

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from credit_tier.errors import Fault
 from credit_tier.specs.dataset import DatasetSpec
-from credit_tier.specs.rulepack import RulePackSpec, Value
+from credit_tier.specs.rulepack import FactSpec, Records, RulePackSpec, Value
 from credit_tier.specs.when import OPERATORS, When
 
 Place = tuple[str | int, ...]
@@ -23,19 +23,40 @@ _COLUMN_TYPES = {
 }
 
 
+_DECIDING = ("records", "clock_start", "ending", "transition")
+"""What a pack that decides about records cannot do without."""
+
+_DECIDES = (*_DECIDING, "settled", "classes", "bars", "requirements", "clocks", "channels")
+
+
 def faults(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
     """Yield place and text of everything that does not fit together inside one whole pack."""
-    for section in ("records", "clock_start", "ending", "transition"):
+    for section in () if pack.overrides else _DECIDING:
         if getattr(pack, section) is None:
             yield (section,), f"a whole pack needs {section}; add it, or write extends: true to change a wider pack"
-    for section in ("facts", "classes"):
+    for section in ("facts",) if pack.overrides else ("facts", "classes"):
         if not getattr(pack, section):
             yield (section,), f"a whole pack needs at least one entry in {section}"
+    yield from _overrides(pack)
     yield from _entries(pack)
     for place, condition in pack.conditions():
         yield from _condition(pack, place, condition)
     yield from _names(pack)
     yield from _values(pack)
+
+
+def _overrides(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
+    for section in _DECIDES if pack.overrides else ():
+        if getattr(pack, section):
+            yield (section,), f"a pack of overrides decides about no record; move {section} to a pack of another topic"
+    for index, item in enumerate(pack.overrides):
+        for place, test in item.when.walk(("overrides", index, "when")):
+            fact = pack.facts.get(test.fact or "")
+            if fact is not None and fact.column is None:
+                yield (
+                    (*place, "fact"),
+                    f"nobody gives the fact '{test.fact}' of an override; name the column of its table",
+                )
 
 
 def _entries(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
@@ -200,19 +221,28 @@ def ends_of(packs: Iterable[RulePackSpec]) -> dict[str, date | None]:
 
 
 def _table(label: str, pack: RulePackSpec, tables: Mapping[str, DatasetSpec]) -> Iterator[Fault]:
-    if pack.records is None:
-        return
-    table = tables.get(pack.records.table)
+    if pack.records is not None:
+        yield from _columns(label, pack.records, pack.facts, tables)
+    for item in pack.overrides:
+        read = {name: pack.facts[name] for _, test in item.when.walk() if (name := test.fact or "") in pack.facts}
+        yield from _columns(f"{label} overrides.{item.id}", item.records, read, tables)
+
+
+def _columns(
+    label: str, records: Records, facts: Mapping[str, FactSpec], tables: Mapping[str, DatasetSpec]
+) -> Iterator[Fault]:
+    """Yield what a table lacks of the records and facts that a pack takes from it."""
+    table = tables.get(records.table)
     if table is None:
         yield Fault(
             "CT-RULE-012",
             label,
-            f"there is no table '{pack.records.table}'.",
+            f"there is no table '{records.table}'.",
             f"Tables are: {', '.join(tables) or 'none'}.",
         )
         return
-    wanted = {"records.subject": pack.records.subject, "records.record_id": pack.records.record_id}
-    wanted |= {f"facts.{name}": fact.column for name, fact in pack.facts.items() if fact.column is not None}
+    wanted = {"records.subject": records.subject, "records.record_id": records.record_id}
+    wanted |= {f"facts.{name}": fact.column for name, fact in facts.items() if fact.column is not None}
     for role, name in wanted.items():
         column = table.columns.get(name)
         if column is None:
@@ -223,7 +253,7 @@ def _table(label: str, pack: RulePackSpec, tables: Mapping[str, DatasetSpec]) ->
                 f"Columns are: {', '.join(table.columns)}.",
             )
             continue
-        fact = pack.facts.get(role.removeprefix("facts."))
+        fact = facts.get(role.removeprefix("facts."))
         if fact is None:
             continue
         if column.type not in _COLUMN_TYPES[fact.type]:
