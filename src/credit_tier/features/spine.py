@@ -16,6 +16,8 @@ from credit_tier.temporal import add_months, day_number
 
 if TYPE_CHECKING:
     import narwhals as nw
+    import numpy as np
+    from numpy.typing import NDArray
 
     from credit_tier.data.lake import Lake
 
@@ -99,14 +101,53 @@ def events(lake: Lake, cohort: EventCohort) -> nw.DataFrame[Any]:
             what="a spine attribute names a column that the table does not have.",
             advice=f"Columns are: {', '.join(spec.columns)}.",
         )
-    # The first version is the one that was announced: later corrections of what happened are not known before as_of.
-    announced = nw.col("known_day") == nw.col("known_day").min().over("record_id")
-    happened = lake.frame(cohort.source).filter(announced).filter(bind(cohort.where, spec, knows_as_of=False))
     attributes = [
         nw.col(column).cast(nw.String).fill_null("").min().alias(name) for name, column in cohort.attributes.items()
     ]
-    days = happened.with_columns(nw.col("event_day").alias(AS_OF)).group_by("enterprise_no", AS_OF).agg(*attributes)
+    days = _announced(lake, cohort).group_by("enterprise_no", AS_OF).agg(*attributes)
     return _numbered(days, list(cohort.attributes))
+
+
+def _announced(lake: Lake, cohort: EventCohort) -> nw.LazyFrame[Any]:
+    """Return the cohort's records as they were announced: later corrections of what happened are not known before as_of."""
+    import narwhals as nw
+
+    first = nw.col("known_day") == nw.col("known_day").min().over("record_id")
+    found = lake.frame(cohort.source).filter(first)
+    found = found.filter(bind(cohort.where, lake.spec(cohort.source), knows_as_of=False))
+    return found.with_columns(nw.col("event_day").alias(AS_OF))
+
+
+def inclusion(lake: Lake, cohort: EventCohort, column: str, spine: nw.DataFrame[Any]) -> NDArray[np.float64]:
+    """Return with what probability the subject of each row was drawn, NaN where no record of the day says; shape (rows,).
+
+    Of several records of one day, drawn by several departments, the largest probability counts: the row would be there with any.
+
+    Raises
+    ------
+    FeatureError : CT-FEAT-001 unknown column, CT-FEAT-011 a value that is not above 0 and at most 1.
+    """
+    import narwhals as nw
+    import numpy as np
+
+    if column not in lake.spec(cohort.source).columns:
+        raise FeatureError.of(
+            "CT-FEAT-001",
+            where=f"{cohort.source}.{column}",
+            what="the selection names a column that the table does not have.",
+        )
+    drawn = _announced(lake, cohort).group_by("enterprise_no", AS_OF).agg(nw.col(column).max().alias("probability"))
+    rows = spine.lazy().select("row", "enterprise_no", AS_OF).join(drawn, on=["enterprise_no", AS_OF], how="left")
+    found = rows.sort("row").collect()["probability"].cast(nw.Float64).fill_null(float("nan")).to_numpy()
+    wrong = int(((found <= 0) | (found > 1)).sum())
+    if wrong:
+        raise FeatureError.of(
+            "CT-FEAT-011",
+            where=f"{cohort.source}.{column}",
+            what=f"{wrong} 行的入样概率不在 (0, 1] 内 · {wrong} rows have a probability that is not above 0 and at most 1.",
+            advice="Correct the column where it is made, or leave the rows empty.",
+        )
+    return np.asarray(found)
 
 
 def _numbered(rows: nw.LazyFrame[Any], attributes: list[str]) -> nw.DataFrame[Any]:
