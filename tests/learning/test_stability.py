@@ -13,6 +13,7 @@ from scipy.stats import binom
 from credit_tier.learning import stability
 from credit_tier.learning.evaluate import auc_of
 from credit_tier.learning.stability import LARGE, MODERATE, counts_of, edges_of, periods, shift, shift_of, unit_of
+from credit_tier.specs.feature import FeatureSpec
 from credit_tier.temporal import day_number
 
 NAME = ("x", "某指标")
@@ -25,7 +26,7 @@ def shifts(seed: int, times: int, n: int, m: int, change: float = 0.0) -> list[s
     found = []
     for _ in range(times):
         before, now = (counts_of(rng.normal(c, 1, size), edges) for c, size in ((0.0, n), (change, m)))
-        found.append(shift(NAME, before, now, subjects=(n, m)))
+        found.append(shift(NAME, before, now, sizes=(n, m)))
     return found
 
 
@@ -64,10 +65,64 @@ def test_repeated_rows_of_an_enterprise_raise_no_alarm() -> None:
     by_subject, by_row = [], []
     for _ in range(300):
         before, now = (np.repeat(rng.normal(size=200), 20) for _ in range(2))
-        by_subject.append(shift_of(NAME, before, now, subjects=(200, 200)).verdict != "none")
-        by_row.append(shift_of(NAME, before, now, subjects=(4000, 4000)).verdict != "none")
+        by_subject.append(shift_of(NAME, before, now, sizes=(200, 200)).verdict != "none")
+        by_row.append(shift_of(NAME, before, now, sizes=(4000, 4000)).verdict != "none")
     assert np.mean(by_subject) <= 0.02
     assert np.mean(by_row) > 0.9
+
+
+def of_groups(rng: np.random.Generator, groups: int, n: int, days: int, moved: float = 0.0) -> stability.Column:
+    """Rows on random days of enterprises of groups of unequal size, each group with a figure of its own that changes daily."""
+    weight = rng.dirichlet(np.full(groups, 3.0))
+    figure = rng.normal(moved, 1, groups) + rng.normal(0, 0.2 / np.sqrt(days), (days, groups)).cumsum(axis=0)
+    day, group = rng.integers(0, days, n).astype(np.int32), rng.choice(groups, n, p=weight)
+    return figure[day, group].astype(np.float32), day, np.arange(n, dtype=np.int32)
+
+
+def feature(**more: object) -> FeatureSpec:
+    declared: dict[str, object] = {
+        "id": "f",
+        "title_zh": "某指标",
+        "dimension": "d",
+        "source": "t",
+        "aggregate": "mean",
+        "column": "c",
+        "missing": {"policy": "unknown"},
+        "unit": "-",
+        "direction": 0,
+        "legal_basis": "-",
+    }
+    return FeatureSpec.model_validate(declared | more)
+
+
+@pytest.mark.parametrize("groups", [12, 40, 160])
+def test_figures_of_groups_give_no_more_false_alarms_than_stated(groups: int, monkeypatch) -> None:
+    """The groups' figures are drawn anew for the second sample: the alarms are no more than the level, however many rows there are; by
+    enterprises nearly every world would alarm."""
+    monkeypatch.setattr(stability, "LEVEL", 0.05)
+    rng, shared = np.random.default_rng(groups), feature(group_by=["g"])
+    told, by_rows = [], []
+    for _ in range(400):
+        before, now = (of_groups(rng, groups, 2000, 200) for _ in range(2))
+        told.append(stability.shift_between(shared, before, now).verdict != "none")
+        by_rows.append(stability.shift_between(feature(), before, now).verdict != "none")
+    assert np.mean(told) <= binom.ppf(0.9999, 400, 0.05) / 400
+    assert np.mean(by_rows) > 0.95
+
+
+def test_a_change_of_all_groups_is_found_and_the_number_of_groups_as_well() -> None:
+    """One and a half standard deviations in 160 groups are found; the size is the effective number of groups, within a fifth."""
+    rng, shared = np.random.default_rng(3), feature(shrink={"weight": 5})
+    found = []
+    for _ in range(50):
+        before, now = of_groups(rng, 160, 3000, 200), of_groups(rng, 160, 3000, 200, moved=1.5)
+        found.append(stability.shift_between(shared, before, now).verdict)
+    assert found.count("large") >= 48
+    even = np.arange(40)[rng.integers(0, 40, 4000)].astype(np.float32)
+    days, subject = rng.integers(0, 50, 4000).astype(np.int32), np.arange(4000, dtype=np.int32)
+    assert stability.size_of(shared, even, days, subject) == pytest.approx(40, rel=0.2)
+    assert stability.size_of(feature(), even, days, subject // 2) == 2000
+    assert stability.size_of(shared, even, subject, subject) == pytest.approx(1, rel=0.01)
 
 
 @settings(max_examples=80, deadline=None)
@@ -80,9 +135,9 @@ def test_bins_hold_every_row_and_a_sample_does_not_differ_from_itself(values: li
     counts = counts_of(x, edges)
     assert counts.sum() == len(x)
     assert counts[-1] == np.isnan(x).sum()
-    assert shift(NAME, counts, counts, subjects=(len(x), len(x))).psi == 0
+    assert shift(NAME, counts, counts, sizes=(len(x), len(x))).psi == 0
     other = np.roll(counts, 1)
-    there, back = (shift(NAME, a, b, subjects=(50, 50)).psi for a, b in ((counts, other), (other, counts)))
+    there, back = (shift(NAME, a, b, sizes=(50, 50)).psi for a, b in ((counts, other), (other, counts)))
     assert there == pytest.approx(back)
 
 
@@ -90,9 +145,9 @@ def test_new_values_and_new_gaps_are_seen() -> None:
     """A constant that moves, values beyond a constant, and a column that goes missing: large, each of them."""
     same = np.full(500, 3.0)
     for now in (np.full(500, 4.0), np.full(500, 2.0), np.full(500, np.nan)):
-        assert shift_of(NAME, same, now, subjects=(500, 500)).verdict == "large"
-    assert shift_of(NAME, same, same, subjects=(500, 500)).verdict == "none"
-    found = shift_of(NAME, np.full(500, np.nan), np.full(500, np.nan), subjects=(500, 500))
+        assert shift_of(NAME, same, now, sizes=(500, 500)).verdict == "large"
+    assert shift_of(NAME, same, same, sizes=(500, 500)).verdict == "none"
+    found = shift_of(NAME, np.full(500, np.nan), np.full(500, np.nan), sizes=(500, 500))
     assert (found.bins, found.psi, found.missing_now, found.verdict) == (1, 0, 1, "none")
 
 

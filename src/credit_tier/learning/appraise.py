@@ -29,9 +29,10 @@ from credit_tier.learning.compare import Comparison, compare
 from credit_tier.learning.folds import Division
 from credit_tier.learning.grade_tests import GradeTests, calibration_tests, equal_groups
 from credit_tier.learning.heldout import HeldOut, Level, Scored
+from credit_tier.learning.selection import Selected
 from credit_tier.learning.slices import Attribute, Sliced, sliced
 from credit_tier.learning.splits import Parts, TrainingFrame
-from credit_tier.learning.stability import Period, Shift, periods, shift_of
+from credit_tier.learning.stability import Period, Shift, periods, shift_between, shift_of
 from credit_tier.specs.model import TiersSpec
 
 
@@ -85,7 +86,7 @@ class Appraisal:
     Attributes
     ----------
     grades : calibration by grade; `grades_zh`, `grades_en` say what the grades are.
-    choice : methods of calibration compared within the calibration part; None in cross-validation, where no part is later.
+    choice : methods of calibration compared within the calibration part; without trials in cross-validation.
     calibrated : what each method makes of the judged rows, for information.
     recalibrated : a trial in time; None in cross-validation, or where outcomes are too few.
     unconstrained : the model against the same one whose trees may mix dimensions, or None if its own may.
@@ -93,12 +94,14 @@ class Appraisal:
     score_shift : raw score from the calibration to the test part, both unseen by the trees. shifts : features, from training to test.
         None and empty in cross-validation, where no part is later than another.
     budget : share of rows that the disparity figures of the slices take as inspected.
+    selected : what the choice of the inspected does to the figures, where the declaration says how rows were drawn. All figures are
+        then by weight, but for the tests by grade and the shifts: those ask about the rows themselves.
     """
 
     grades: GradeTests
     grades_zh: str
     grades_en: str
-    choice: Choice | None
+    choice: Choice
     calibrated: tuple[Calibrated, ...]
     recalibrated: Recalibrated | None
     unconstrained: Comparison | None
@@ -108,6 +111,7 @@ class Appraisal:
     periods: tuple[Period, ...]
     slices: tuple[Sliced, ...]
     budget: float
+    selected: Selected | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
@@ -126,6 +130,8 @@ class Appraisal:
         if self.score_shift is not None:
             found["psi_score"] = self.score_shift.psi
             found["features_shifted"] = float(sum(item.verdict in {"moderate", "large"} for item in self.shifts))
+        if self.selected is not None:
+            found |= self.selected.metrics()
         for item in (*self.yardsticks, *([self.unconstrained] if self.unconstrained else [])):
             name = f"auc_minus_{item.name}"
             found |= {name: item.difference, f"{name}_low": item.interval.low, f"{name}_high": item.interval.high}
@@ -157,13 +163,14 @@ def appraise(
     parts: Division,
     held: HeldOut,
     level: Level,
-    choice: Choice | None,
+    choice: Choice,
     *,
     grading: Grading,
     unconstrained: NDArray[np.float64] | None,
     yardsticks: Sequence[Other],
     attributes: Sequence[Attribute],
     budget: float,
+    selected: Selected | None,
     seed: int,
 ) -> Appraisal:
     """Appraise a calibrated model on rows it has not seen.
@@ -173,7 +180,7 @@ def appraise(
     held : the judged rows and their scores; level : how these are calibrated; choice : how that was, or could have been, chosen.
     grading, attributes : of the judged rows, in their order.
     unconstrained : scores of the judged rows by a model whose trees may mix dimensions.
-    budget : share of rows that could be inspected.
+    budget : share of rows that could be inspected. selected : see :mod:`.selection`.
     seed : of the bootstraps.
     """
     test, score = held.test, held.ranking()
@@ -203,13 +210,14 @@ def appraise(
             sliced(attribute, test.y, probability, test.subject, budget=budget, **weighted) for attribute in attributes
         ),
         budget=budget,
+        selected=selected,
     )
 
 
-def chosen(parts: Division, held: HeldOut) -> Choice | None:
-    """Return the calibration chosen out of time within the calibration part; None in cross-validation, where no part is later."""
+def chosen(parts: Division, held: HeldOut) -> Choice:
+    """Return the calibration chosen out of time within the calibration part; in cross-validation the plainest, without a trial."""
     if not isinstance(parts, Parts):
-        return None
+        return Choice("platt", (), 0, 0)
     later = held.by.frame
     return choose(held.by.raw, later.y, later.as_of_day, later.subject, later.weight, gap_days=parts.gap_days)
 
@@ -224,21 +232,15 @@ def level_of(method: Method) -> Level:
 
 
 def _score_shift(held: HeldOut) -> Shift:
-    subjects = len(np.unique(held.by.frame.subject)), len(np.unique(held.test.subject))
-    return shift_of(("raw_score", "模型原始分"), held.by.raw, held.ranking(), subjects=subjects)
+    sizes = len(np.unique(held.by.frame.subject)), len(np.unique(held.test.subject))
+    return shift_of(("raw_score", "模型原始分"), held.by.raw, held.ranking(), sizes=sizes)
 
 
 def _shifts(parts: Parts) -> tuple[Shift, ...]:
-    train, test = parts.train.frame, parts.test.frame
-    subjects = len(np.unique(train.subject)), len(np.unique(test.subject))
+    both = parts.train.frame, parts.test.frame
     return tuple(
-        shift_of(
-            (feature.id, feature.title_zh),
-            train.x[:, j].astype(np.float64),
-            test.x[:, j].astype(np.float64),
-            subjects=subjects,
-        )
-        for j, feature in enumerate(test.features)
+        shift_between(feature, *((part.x[:, j], part.as_of_day, part.subject) for part in both))
+        for j, feature in enumerate(parts.test.frame.features)
     )
 
 

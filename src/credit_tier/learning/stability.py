@@ -1,7 +1,8 @@
 """Is the population still the one the model learned from, and do its predictions hold over time?
 
 The population stability index (PSI; of a feature: CSI) grows with noise as well as with change. Its verdict therefore depends on the
-size of the samples: a change is told only where chance does not explain it, and called large only where it is.
+size of the samples: a change is told only where chance does not explain it, and called large only where it is. The size of a sample is
+the number of figures in it that chance drew by themselves: enterprises, or fewer where enterprises of a group share a figure.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_tier.learning.outturn import Outturn
+from credit_tier.specs.feature import FeatureSpec
 from credit_tier.temporal import date_of
 
-BINS = 10
+BINS, PER_BIN = 10, 5
+"""Bins at most, and of how many independent figures each one at least: with fewer the index is not as chi-square says."""
+
 MODERATE, LARGE = 0.1, 0.25
 """The customary marks of the index (Siddiqi, Credit Risk Scorecards, 2006); here a change must be beyond chance as well."""
 
@@ -78,17 +82,17 @@ def shift(
     before: NDArray[np.int64],
     now: NDArray[np.int64],
     *,
-    subjects: tuple[int, int],
+    sizes: tuple[float, float],
 ) -> Shift:
     """Compare two samples by their counts in the same bins.
 
     Parameters
     ----------
     name : id and Chinese title.
-    before, now : rows by bin, the last one for missing values. Half a row is added to every bin that either sample has, so that an
-        empty one does not make the index infinite.
-    subjects : enterprises in each sample. Rows of one enterprise repeat each other, so these, not the rows, are the sizes by which
-        chance is judged.
+    before, now : rows by bin, the last one for missing values.
+    sizes : independent figures in each sample: enterprises, whose rows repeat each other, or what :func:`size_of` says. By these, not
+        the rows, chance is judged; half of one is added to every bin that either sample has, so that an empty one does not make the
+        index infinite.
 
     Source: Yurdakul, Statistical properties of population stability index (2018): without a change the index divided by
     (1/n + 1/m) is nearly chi-square with (bins - 1) degrees of freedom.
@@ -97,10 +101,10 @@ def shift(
 
     used = (before + now) > 0
     bins = int(used.sum())
-    a, b = (counts[used] + 0.5 for counts in (before, now))
+    a, b = (counts[used] * (size / counts.sum()) + 0.5 for counts, size in zip((before, now), sizes, strict=True))
     a, b = a / a.sum(), b / b.sum()
     psi = float(np.sum((b - a) * np.log(b / a)))
-    noise = 1 / subjects[0] + 1 / subjects[1]
+    noise = 1 / sizes[0] + 1 / sizes[1]
     limit = float(chi2.isf(LEVEL, bins - 1)) * noise if bins > 1 else 0.0
     verdict: Verdict = "none"
     if psi > limit:
@@ -122,11 +126,47 @@ def shift_of(
     before: NDArray[np.float64],
     now: NDArray[np.float64],
     *,
-    subjects: tuple[int, int],
+    sizes: tuple[float, float],
 ) -> Shift:
     """Compare two samples of one number, NaN where missing, in bins of the first."""
-    edges = edges_of(before)
-    return shift(name, counts_of(before, edges), counts_of(now, edges), subjects=subjects)
+    edges = edges_of(before, most=int(np.clip(min(sizes) / PER_BIN, 2, BINS)))
+    return shift(name, counts_of(before, edges), counts_of(now, edges), sizes=sizes)
+
+
+Column = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]
+"""Values, as_of days and enterprises of the rows of a sample, each of shape (n,)."""
+
+
+def shift_between(feature: FeatureSpec, before: Column, now: Column) -> Shift:
+    """Compare a feature in two samples, each judged by how many independent figures it has."""
+    (a, *rows_a), (b, *rows_b) = before, now
+    sizes = size_of(feature, a, *rows_a), size_of(feature, b, *rows_b)
+    return shift_of((feature.id, feature.title_zh), a.astype(np.float64), b.astype(np.float64), sizes=sizes)
+
+
+def size_of(
+    feature: FeatureSpec, values: NDArray[np.float32], as_of_day: NDArray[np.int32], subject: NDArray[np.int32]
+) -> float:
+    """Return how many independent figures of a feature a sample has; all arrays of shape (n,).
+
+    As many as enterprises, unless the feature is a figure of a group or leans towards one: then what is drawn is one figure per group.
+    Two rows of one day have the same figure if they are of the same group, so the share of pairs of a day that do is the chance c that
+    two rows are of one group, and the share of rows in a bin varies as if there were 1 / (1/enterprises + c) of them. Values that
+    enterprises share because there are few of them (counts, flags) are no reason to doubt, so only the declaration tells the two apart.
+    Groups known by so few pairs count as larger: one shared pair is added.
+
+    Source: Kish, Survey Sampling (1965), chapters 5 and 8: 1/c is the effective number of clusters of unequal size.
+    """
+    subjects = len(np.unique(subject))
+    if feature.group_by is None and feature.shrink is None:
+        return subjects
+    figure = np.unique(values, return_inverse=True)[1]  # missing is a figure, too
+    day = np.unique(as_of_day, return_inverse=True)[1]
+    shared, pairs = (
+        np.sum(rows * (rows - 1)) / 2
+        for rows in (np.unique(parts, return_counts=True)[1] for parts in (day * len(values) + figure, day))
+    )
+    return float(1 / (1 / subjects + (shared + 1) / (pairs + 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
