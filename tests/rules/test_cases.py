@@ -132,7 +132,8 @@ def _noticed(content: Content, cases: list[CaseFile], topic: str) -> bool:
 
 def test_case_files_are_read_strictly(tmp_path):
     """A misspelt expectation is refused with its line, not ignored."""
-    text = FILES[0].read_text(encoding="utf-8").replace("max_end_on", "max_end", 1)
+    crossings = next(path for path in FILES if path.stem == "crossings")
+    text = crossings.read_text(encoding="utf-8").replace("max_end_on", "max_end", 1)
     path = tmp_path / "cases.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ContentError, match=r"cases\.yaml:\d+: .*max_end"):

@@ -38,7 +38,7 @@ def test_the_trace_holds_what_was_read_and_nothing_else(shipped):
     assert trace["declared_class"] == "general"
     assert trace["misconduct_on"] is None
     settled = dict(ask(shipped, {**FINE, "repaired_on": date(2026, 6, 1)}, date(2026, 9, 1)).trace)
-    assert set(settled) == {"decided_on", "kinds", "repaired_on"}
+    assert set(settled) == {"decided_on", "repaired_on"}
 
 
 def test_an_answer_names_every_unverified_entry_it_rests_on(shipped):

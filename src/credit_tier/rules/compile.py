@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from credit_tier.rules.facts import Facts
-from credit_tier.specs.rulepack import FactSpec, Legal, PublicityClass, Requirement, RulePackSpec, Value
+from credit_tier.specs.rulepack import Channel, FactSpec, Legal, PublicityClass, Requirement, RulePackSpec, Value
 from credit_tier.specs.when import When
 from credit_tier.temporal import add_months
 
@@ -238,6 +238,7 @@ class Law:
             kinds.append(self._kind(item, earlier))
         self.kinds = tuple(kinds)
         self.conditions = tuple(self._condition(item) for item in spec.requirements)
+        self._channels = tuple((self._predicate(item.when), item) for item in spec.channels)
 
     def _predicate(self, when: When | None) -> Predicate:
         return compile_when(when, self.spec.facts, self.spec.values)
@@ -287,6 +288,13 @@ class Law:
         for rule in self.bars:
             if rule.holds(facts, on):
                 return rule
+        return None
+
+    def channel(self, facts: Facts, on: date) -> Channel | None:
+        """Return where to apply, or None if the pack does not say."""
+        for holds, channel in self._channels:
+            if holds(facts, on):
+                return channel
         return None
 
     def window(self, facts: Facts, on: date) -> Window | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from credit_tier.rules.compile import Law, Reason, Window, compile_when
+from credit_tier.rules.compile import Law, Reason, Window
 from credit_tier.rules.facts import Fact, Facts, Recorder, checked
 from credit_tier.rules.judge import Judge, Verdict
 from credit_tier.rules.resolve import RulePack
@@ -116,7 +116,7 @@ def evaluate(
     applies = outcome.verdict in {Verdict.ELIGIBLE, Verdict.NOT_YET}
     papers = _papers(law, outcome.window, given, on) if applies else {}
     proving = [paper for condition in law.conditions if condition.id in outcome.unmet for paper in condition.papers]
-    channel = _channel(law, given, on) if applies else None
+    channel = law.channel(given, on) if applies else None
     start = max(outcome.first_possible_on or on, on)
     deadlines = tuple(
         _deadline(law, clock, given, start, calendar or WorkingCalendar()) for clock in law.spec.clocks if applies
@@ -180,13 +180,6 @@ def _papers(law: Law, window: Window | None, facts: Facts, on: date) -> dict[str
         if condition.applies is None or condition.applies(facts, on):
             names.extend(condition.papers)
     return {name: law.spec.papers[name] for name in dict.fromkeys(names)}
-
-
-def _channel(law: Law, facts: Facts, on: date) -> Channel | None:
-    for channel in law.spec.channels:
-        if compile_when(channel.when, law.spec.facts, law.spec.values)(facts, on):
-            return channel
-    return None
 
 
 def _deadline(law: Law, clock: Clock, facts: Facts, assumed: date, calendar: WorkingCalendar) -> Deadline:

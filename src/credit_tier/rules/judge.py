@@ -1,6 +1,6 @@
 """The judgement of one record under compiled law: cheap, exact, the same for one enterprise and for a city.
 
-Order: facts, grounds on which nothing is left to repair, class and period (also under an earlier pack if the transition says so),
+Order: grounds on which nothing is left to repair, required facts, class and period (also under an earlier pack if the transition says so),
 end of publicity, bars, minimum period, requirements.
 """
 
@@ -109,15 +109,15 @@ class Judge:
     def __call__(self, facts: Facts, on: date) -> Outcome:
         """Return the judgement on facts as they were known before `on`."""
         law = self.law
-        for name in law.required:
-            if facts.get(name) is None:
-                return _human(None, (self._missing[name],))
         case_day = facts.get(law.transition.fact)
         if isinstance(case_day, date) and case_day > on:
             return _human(None, (DATED_LATER,))
         rule = law.settle(facts, on)
         if rule is not None:
             return _settled(rule)
+        for name in law.required:
+            if facts.get(name) is None:
+                return _human(None, (self._missing[name],))
         window = present = law.window(facts, on)
         notes: tuple[Reason, ...] = ()
         if law.transition.period == "more_favourable" and isinstance(case_day, date) and case_day < law.since:
