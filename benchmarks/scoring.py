@@ -97,13 +97,14 @@ def grown(shape: Shape, threads: int) -> tuple[lgb.Booster, Scorer]:
         "verbosity": -1,
     }
     groups = [dimension(j) for j in range(COLUMNS)]
+    sets = [{j for j in range(COLUMNS) if groups[j] == d} for d in range(DIMENSIONS)]
     if shape.confined:
-        params["interaction_constraints"] = [[j for j in range(COLUMNS) if groups[j] == d] for d in range(DIMENSIONS)]
+        params["interaction_constraints"] = [sorted(one) for one in sets]
     names = [f"f{j}" for j in range(COLUMNS)]
     forest = Forest.read(lgb.train(params, lgb.Dataset(x, y, feature_name=names), shape.trees).model_to_string())
     spans = None
     if shape.confined:
-        forest, spans = forest.grouped(groups, DIMENSIONS)
+        forest, spans = forest.grouped(sets)
     fitted = Fitted(
         forest,
         tuple(spec(name, groups[j]) for j, name in enumerate(names)),

@@ -172,7 +172,7 @@ from credit_tier.learning import bundle_files
 from credit_tier.learning.forest import Forest
 raw = bundle_files.read(Path(sys.argv[1]))
 scorer = bundle_files.scorer_of(bundle_files.parse_manifest(raw), raw)
-groups = [scorer.dimensions.index(feature.dimension) for feature in scorer.features]
+sets = [{j for j, feature in enumerate(scorer.features) if feature.dimension == name} for name in scorer.dimensions]
 text = raw["model.txt"].decode()
 generator = np.random.default_rng(0)
 x = generator.normal(size=(200, 6)).astype(np.float32)
@@ -182,7 +182,7 @@ for _ in range(300):
     at = int(generator.integers(text.index("Tree=0"), len(text)))
     mutant = text[:at] + "0123456789-. "[int(generator.integers(13))] + text[at + 1:]
     try:
-        forest, spans = Forest.read(mutant).grouped(groups, len(scorer.dimensions))
+        forest, spans = Forest.read(mutant).grouped(sets)
         ours = replace(scorer, forest=forest, spans=spans).raw_score(x)
     except LearningError:
         continue

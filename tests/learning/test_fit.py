@@ -164,4 +164,4 @@ def test_a_tree_across_dimensions_cannot_be_grouped(parts: Parts, new_spec: Call
     """Grouping free trees by dimension is refused: their contributions have no dimension."""
     fitted: Fitted = fit(parts, new_spec(trees=Trees(rounds=5, leaves=16, confine=False)), seed=1, threads=1)
     with pytest.raises(LearningError, match="CT-LEARN-013"):
-        fitted.forest.grouped([0, 0, 1, 1, 2, 2], 3)
+        fitted.forest.grouped([{0, 1}, {2, 3}, {4, 5}])

@@ -290,6 +290,11 @@ def odd_json(base: Base) -> Iterator[Mutant]:
                 yield f"{name}: {what}", base.sealed({name: data}, base.office)
 
 
+def bridged(spec: dict[str, Any], dimensions: list[str], **facts: Any) -> dict[str, Any]:
+    bridge = {"id": "x", "title_zh": "-", "title_en": "", "dimensions": dimensions, "features": None} | facts
+    return spec | {"trees": spec["trees"] | {"bridges": [bridge]}}
+
+
 def odd_manifest(base: Base) -> Iterator[Mutant]:
     manifest = json.loads(base.raw[MANIFEST])
     spec = manifest["declaration"]
@@ -303,6 +308,12 @@ def odd_manifest(base: Base) -> Iterator[Mutant]:
         "confined is a word": {"confined": "true"},
         "confined is a number": {"confined": 1},
         "trees declared otherwise": {"declaration": spec | {"trees": spec["trees"] | {"confine": False}}},
+        "bridge to nowhere": {"declaration": bridged(spec, ["alpha", "delta"])},
+        "bridge without trees": {"declaration": bridged(spec, ["alpha", "beta"])},
+        "bridge named as a dimension": {"declaration": bridged(spec, ["alpha", "beta"], id="gamma")},
+        "bridge of no features": {"declaration": bridged(spec, ["alpha", "beta"], features=[])},
+        "bridge with a loader": {"declaration": bridged(spec, ["alpha", "beta"], loader_module="os")},
+        "bridges are a word": {"declaration": spec | {"trees": spec["trees"] | {"bridges": "alpha"}}},
         "points declared otherwise": {"declaration": spec | {"points": spec["points"] | {"points": 601}}},
         "odds of zero": {"declaration": spec | {"points": spec["points"] | {"odds": 0}}},
         "no declaration": {"declaration": None},

@@ -21,7 +21,7 @@ from credit_tier.canonical import sha256_hex
 from credit_tier.content import Spec
 from credit_tier.errors import LearningError
 from credit_tier.learning.calibrate import Calibration
-from credit_tier.learning.fit import dimensions_of
+from credit_tier.learning.confine import contributions_of
 from credit_tier.learning.forest import MAX_TREES, Forest
 from credit_tier.learning.scorecard import Scaling, Scorer
 from credit_tier.specs.feature import FeatureSpec
@@ -141,13 +141,17 @@ def scorer_of(manifest: Mapping[str, Any], raw: Mapping[str, bytes]) -> Scorer:
         scaling = Scaling(**from_bytes(raw["scorecard.json"], "scorecard.json")["scaling"])
     if scaling != Scaling.of(spec.points):
         raise bad("CT-LEARN-042", "scorecard.json", "its scale is not the declared one")
-    dimensions = dimensions_of(features)
+    try:
+        contributions = contributions_of(features, spec.trees.bridges)
+    except LearningError as error:
+        raise bad("CT-LEARN-042", MANIFEST, "a declared bridge does not fit its features") from error
+    dimensions = tuple(one.id for one in contributions)
     spans = None
     if facts.confined:
         try:
-            ordered, spans = forest.grouped([dimensions.index(f.dimension) for f in features], len(dimensions))
+            ordered, spans = forest.grouped([one.columns for one in contributions])
         except LearningError as error:
-            raise bad("CT-LEARN-042", "model.txt", "a tree uses features of two dimensions") from error
+            raise bad("CT-LEARN-042", "model.txt", "a tree uses features that no dimension or bridge has") from error
         if ordered.render().encode() != raw["model.txt"]:
             raise bad("CT-LEARN-042", "model.txt", "its trees are not in the order of the dimensions")
     scorer = Scorer(forest, features, dimensions, spans, fills, calibration, scaling)

@@ -109,7 +109,7 @@ def score_and_explain(
     def use(first: int, values: NDArray[np.float64]) -> None:
         rows = slice(first, first + len(values))
         scorer.enter(scores, first, values)
-        _strongest(values, scorer.points_per_raw_score, x[rows], feature[rows], points[rows], value[rows])
+        _strongest(scorer.fold(values), scorer.points_per_raw_score, x[rows], feature[rows], points[rows], value[rows])
 
     scorer.each(x, use, threads=threads)
     return scores, Reasons(scorer.features, feature, points, value)

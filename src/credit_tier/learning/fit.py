@@ -1,4 +1,4 @@
-"""Growing the trees: LightGBM with monotone constraints from the catalogue, every tree confined to one dimension.
+"""Growing the trees: LightGBM with monotone constraints from the catalogue, every tree confined to one dimension or bridge.
 
 What would kill the process is refused before training, what LightGBM promises is proved on the result.
 Classes are never reweighted: that ruins calibration and gains nothing (`peers.md` section 0, item 8).
@@ -7,6 +7,7 @@ Classes are never reweighted: that ruins calibration and gains nothing (`peers.m
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_tier.errors import Fault, LearningError
+from credit_tier.learning.confine import contributions_of, cut
 from credit_tier.learning.forest import Forest
 from credit_tier.learning.splits import Parts, TrainingFrame
 from credit_tier.specs.feature import FeatureSpec
@@ -29,10 +31,10 @@ class Fitted:
 
     Attributes
     ----------
-    forest : the trees; of a confined model those of a dimension stand side by side.
+    forest : the trees; of a confined model those of a dimension or bridge stand side by side.
     features : specs of its columns.
-    dimensions : ids in the order of the catalogue's features.
-    spans : (first tree, number of trees) of each dimension, or None if trees may mix dimensions.
+    dimensions : ids of the dimensions in the order of the catalogue's features, then of the bridges as declared.
+    spans : (first tree, number of trees) of each of them, or None if trees may mix dimensions.
     fills : shape (features,); the number that stands for a missing value, NaN where the trees themselves learned what missing
         means. A column that was never missing in training gets its catalogue value, or else its training median: LightGBM would
         silently read 0.
@@ -45,11 +47,6 @@ class Fitted:
     fills: NDArray[np.float64]
     seed: int
     lightgbm_version: str
-
-
-def dimensions_of(features: tuple[FeatureSpec, ...]) -> tuple[str, ...]:
-    """Return the dimensions of some features, in the order in which they first occur."""
-    return tuple(dict.fromkeys(feature.dimension for feature in features))
 
 
 def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
@@ -66,7 +63,8 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
     Raises
     ------
     LearningError : CT-LEARN-010 columns LightGBM cannot take, CT-LEARN-011 no split found,
-        CT-LEARN-012 a fitted tree breaks a monotone constraint, CT-LEARN-013 a tree mixes dimensions.
+        CT-LEARN-012 a fitted tree breaks a monotone constraint, CT-LEARN-013 a tree mixes dimensions that no bridge joins,
+        CT-LEARN-015 a bridge that fits no features.
 
     Source: `performance.md` (confined trees), `peers.md` section 7 (guards).
     """
@@ -74,9 +72,9 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
 
     train = parts.train.frame
     _guard(train, seed=seed, threads=threads)
-    dimensions = dimensions_of(train.features)
-    groups = [dimensions.index(feature.dimension) for feature in train.features]
-    params = _parameters(spec.trees, train.features, groups, seed=seed, threads=threads)
+    contributions = contributions_of(train.features, spec.trees.bridges)
+    sets = [one.columns for one in contributions]
+    params = _parameters(spec.trees, train.features, sets, seed=seed, threads=threads)
     names = [feature.id for feature in train.features]
     data = lgb.Dataset(train.x, train.y, weight=train.weight, feature_name=names, params=params)
     stopping: dict[str, Any] = {}
@@ -90,8 +88,6 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
     best = booster.best_iteration if booster.best_iteration > 0 else -1
     forest = Forest.read(booster.model_to_string(num_iteration=best), where="fit").on_grid()
     spans = None
-    if spec.trees.confine:
-        forest, spans = forest.grouped(groups, len(dimensions))
     broken = forest.broken_directions()
     if broken:
         raise LearningError.of(
@@ -100,6 +96,9 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
             what=f"违反单调约束 · the fitted trees break the direction of: {', '.join(broken)}.",
             advice="Report it with the LightGBM version; do not use the model.",
         )
+    if spec.trees.confine:
+        forest, spans = cut(forest, sets).grouped(sets)
+    dimensions = tuple(one.id for one in contributions)
     return Fitted(forest, train.features, dimensions, spans, _fills(train), seed, str(lgb.__version__))
 
 
@@ -121,7 +120,7 @@ def _guard(train: TrainingFrame, *, seed: int, threads: int) -> None:
 
 
 def _parameters(
-    trees: Trees, features: tuple[FeatureSpec, ...], groups: list[int], *, seed: int, threads: int
+    trees: Trees, features: tuple[FeatureSpec, ...], sets: Sequence[frozenset[int]], *, seed: int, threads: int
 ) -> dict[str, Any]:
     params: dict[str, Any] = {
         "objective": "binary",
@@ -145,9 +144,7 @@ def _parameters(
         # LightGBM falls back to `basic` by itself where a tree sees a part of the columns only.
         params["monotone_constraints_method"] = "intermediate" if trees.feature_fraction == 1 else "basic"
     if trees.confine:
-        params["interaction_constraints"] = [
-            [i for i, g in enumerate(groups) if g == k] for k in range(max(groups) + 1)
-        ]
+        params["interaction_constraints"] = [sorted(one) for one in sets]
     return params
 
 

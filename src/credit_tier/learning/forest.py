@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -176,27 +177,28 @@ class Forest:
         """Return the forest with every output moved to the nearest of :data:`GRID`: rows in the same leaves then have one score."""
         return replace(self, trees=tuple(replace(tree, value=np.rint(tree.value * GRID) / GRID) for tree in self.trees))
 
-    def grouped(self, groups: Sequence[int], count: int) -> tuple[Forest, tuple[tuple[int, int], ...]]:
-        """Return the forest with the trees of each group side by side, and (start, number of trees) of each group.
+    def grouped(self, sets: Sequence[AbstractSet[int]]) -> tuple[Forest, tuple[tuple[int, int], ...]]:
+        """Return the forest with the trees of each set side by side, and (start, number of trees) of each set.
 
         Parameters
         ----------
-        groups : the group of each column, 0 to count - 1.
+        sets : sets of columns; a tree belongs to the first that holds all of its own.
 
         Raises
         ------
-        LearningError (CT-LEARN-013) if a tree uses columns of two groups.
+        LearningError (CT-LEARN-013) if no set holds the columns of a tree.
         """
-        lots: list[list[Tree]] = [[] for _ in range(count)]
+        lots: list[list[Tree]] = [[] for _ in sets]
         for i, tree in enumerate(self.trees):
-            used = {groups[int(f)] for f in tree.feature}
-            if len(used) != 1:
+            used = set(tree.feature.tolist())
+            lot = next((lot for lot, one in zip(lots, sets, strict=True) if used <= one), None)
+            if lot is None:
                 raise LearningError.of(
                     "CT-LEARN-013",
                     where=f"tree {i}",
-                    what="一棵树跨越两个维度 · a tree uses features of two dimensions.",
+                    what="一棵树跨越两个维度 · a tree uses features of two dimensions that no bridge joins.",
                 )
-            lots[used.pop()].append(tree)
+            lot.append(tree)
         ends = np.cumsum([0, *map(len, lots)])
         ordered = tuple(tree for lot in lots for tree in lot)
         return replace(self, trees=ordered), tuple((int(a), int(b - a)) for a, b in pairwise(ends))

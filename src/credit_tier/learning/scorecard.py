@@ -3,6 +3,7 @@
 log-odds = base + sum of the dimensions' log-odds, points = base points + sum of the dimensions' points, before any rounding.
 The base is the average training row; a dimension is the sum of its features' Shapley values. Where trees are confined, that is what
 its own trees say, and every dimension averages to zero over the training rows; where they may mix dimensions, only the total does.
+A declared bridge between two dimensions stands among them as one more summand: what trees say that really use both.
 LightGBM grew the trees; nothing here needs it.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,7 +63,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of n rows; d dimensions.
+    """Scores of n rows; d dimensions, bridges among them.
 
     Attributes
     ----------
@@ -122,8 +123,16 @@ class Scorer:
 
     @cached_property
     def shapley(self) -> Shapley:
-        """Return the tables from which rows are scored."""
-        return Shapley.of(self.forest)
+        """Return the tables from which rows are scored; trees of a bridge have columns of their own."""
+        source, owner = self._columns
+        at = {pair: j for j, pair in enumerate(zip(source.tolist(), owner.tolist(), strict=True))}
+        trees = list(self.forest.trees)
+        for k, (first, count) in self._bridges:
+            for i in range(first, first + count):
+                own = np.array([at[int(f), k] for f in trees[i].feature], np.int64)
+                trees[i] = replace(trees[i], feature=own)
+        names = tuple(self.features[j].id for j in source)
+        return Shapley.of(Forest(names, (0,) * len(names), tuple(trees)), source)
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:
@@ -145,12 +154,13 @@ class Scorer:
     def each(
         self, x: NDArray[np.float32], use: Callable[[int, NDArray[np.float64]], None], *, threads: int = 1
     ) -> None:
-        """Hand over what each feature adds to the raw score of the average training row, block by block.
+        """Hand over what each column adds to the raw score of the average training row, block by block.
 
         Parameters
         ----------
         x : float32, shape (n, features); NaN where unknown.
-        use : called with the first row of a block and an array of shape (rows, features) that is overwritten afterwards.
+        use : called with the first row of a block and an array of shape (rows, columns) that is overwritten afterwards. The first
+            columns are the features'; what they say through a bridge stands behind them, see :meth:`fold`.
 
         Raises
         ------
@@ -213,7 +223,7 @@ class Scorer:
         raw, log_odds, points = scores.raw_score[rows], scores.log_odds[rows], scores.points[rows]
         bases = (math.fsum(self.centres), scores.base_log_odds, scores.base_points)
         scales = (self.calibration.slope, self.points_per_raw_score)
-        _write(values, self._dimension_of, bases, scales, (raw, log_odds, points), scores.dimension_points[rows])
+        _write(values, self._columns[1], bases, scales, (raw, log_odds, points), scores.dimension_points[rows])
         scores.probability[rows] = self.calibration.probability(log_odds)
 
     def contributions(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
@@ -224,18 +234,38 @@ class Scorer:
         out = np.empty((len(x), len(self.features)))
 
         def keep(first: int, values: NDArray[np.float64]) -> None:
-            np.multiply(values, self.points_per_raw_score, out=out[first : first + len(values)])
+            np.multiply(self.fold(values), self.points_per_raw_score, out=out[first : first + len(values)])
 
         self.each(x, keep, threads=threads)
         return out
+
+    def fold(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add what features say through bridges to the features' own columns, in place; return these, shape (rows, features)."""
+        count = len(self.features)
+        for j, feature in enumerate(self._columns[0][count:].tolist(), start=count):
+            values[:, feature] += values[:, j]
+        return values[:, :count]
 
     @cached_property
     def _fills(self) -> NDArray[np.float32]:
         return self.fills.astype(np.float32)
 
     @cached_property
-    def _dimension_of(self) -> NDArray[np.int64]:
-        return np.array([self.dimensions.index(feature.dimension) for feature in self.features], np.int64)
+    def _bridges(self) -> list[tuple[int, tuple[int, int]]]:
+        """Return the number among the dimensions, and the span of the trees, of each bridge."""
+        ends = {feature.dimension for feature in self.features}
+        return [(k, span) for k, span in enumerate(self.spans or ()) if self.dimensions[k] not in ends]
+
+    @cached_property
+    def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the feature that each column reads, and the dimension or bridge it adds to: features first, then those in bridges."""
+        source = list(range(len(self.features)))
+        owner = [self.dimensions.index(feature.dimension) for feature in self.features]
+        for k, (first, count) in self._bridges:
+            used = sorted({int(f) for tree in self.forest.trees[first : first + count] for f in tree.feature})
+            source += used
+            owner += [k] * len(used)
+        return np.array(source, np.int64), np.array(owner, np.int64)
 
 
 @compiled

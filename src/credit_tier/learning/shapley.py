@@ -110,18 +110,29 @@ class Shapley:
     """A forest's Shapley values: how far each column moves a row's raw score from that of the average training row.
 
     Immutable; safe to share between threads.
+
+    Attributes
+    ----------
+    source : shape (columns,); the feature of a row that each column of the forest reads. Trees that are told apart read the same
+        feature by columns of their own.
     """
 
-    columns: int
+    source: NDArray[np.int64]
     tables: Tables
     loose: Leaves
     rule: tuple[NDArray[np.float64], NDArray[np.float64]]
 
     @classmethod
-    def of(cls, forest: Forest) -> Shapley:
-        """Fill the tables of a forest; takes about a millisecond per tree."""
+    def of(cls, forest: Forest, source: NDArray[np.int64] | None = None) -> Shapley:
+        """Fill the tables of a forest; takes about a millisecond per tree.
+
+        Parameters
+        ----------
+        source : see the class; None: column i reads feature i.
+        """
         parts, loose = plan(forest)
-        return cls(len(forest.names), Tables.of_parts(parts), Leaves.of(loose), gauss(_most(loose)))
+        read = np.arange(len(forest.names)) if source is None else source
+        return cls(read.astype(np.int64), Tables.of_parts(parts), Leaves.of(loose), gauss(_most(loose)))
 
     def each(
         self,
@@ -137,7 +148,7 @@ class Shapley:
 
         Parameters
         ----------
-        x : shape (n, columns). fills : shape (columns,); what stands for NaN, NaN where the trees know what to do with it.
+        x : shape (n, features). fills : shape (features,); what stands for NaN, NaN where the trees know what to do with it.
         use : called with the first row of a block and its values, shape (rows, columns), which are overwritten afterwards; by
             several threads at once.
         threads : at least 1.
@@ -149,13 +160,13 @@ class Shapley:
         block = min(BLOCK, len(x))
 
         def work(first: int) -> bool:
-            turned = np.empty((self.columns, block), np.float32)
-            values = np.empty((block, self.columns))
+            turned = np.empty((len(self.source), block), np.float32)
+            values = np.empty((block, len(self.source)))
             infinite = False
             for start in range(first, len(x), threads * block):
                 rows = np.ascontiguousarray(x[start : start + block])
                 found = values[: len(rows)]
-                infinite |= _turn(rows, fills, turned, found)
+                infinite |= _turn(rows, fills, self.source, turned, found)
                 _add(turned, self.tables, found)
                 if len(self.loose.value):
                     _add_loose(turned, self.loose, *self.rule, found)
@@ -285,15 +296,15 @@ def _fill(leaves, lanes, kinds, inside, points, weights, number):  # type: ignor
 
 
 @compiled
-def _turn(rows, fills, turned, values):  # type: ignore[no-untyped-def]
+def _turn(rows, fills, source, turned, values):  # type: ignore[no-untyped-def]
     """Write rows as columns, missing values filled, set their values to 0, and return whether a value is infinite."""
     values[:] = 0.0
     for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            turned[j, i] = rows[i, j]
+        for j in range(source.shape[0]):
+            turned[j, i] = rows[i, source[j]]
     infinite = 0
-    for j in range(rows.shape[1]):
-        column, fill = turned[j], fills[j]
+    for j in range(source.shape[0]):
+        column, fill = turned[j], fills[source[j]]
         for i in range(rows.shape[0]):
             x = column[i]
             infinite += np.isinf(x)

@@ -62,7 +62,8 @@ class Label(Spec):
 class Split(Spec):
     """Train, calibration and test by as_of, in this order in time, with a gap of one label window between them.
 
-    Either absolute dates or days counted back from the last mature as_of.
+    Either absolute dates or days counted back from the last mature as_of. Or, where no date divides the rows, cross-validation over
+    enterprises: its figures tell nothing of how the model lasts.
     """
 
     train_from: date | None = None
@@ -71,16 +72,36 @@ class Split(Spec):
     test_until: date | None = None
     calibrate_days: int | None = Field(default=None, ge=1)
     test_days: int | None = Field(default=None, ge=1)
+    folds: int | None = Field(default=None, ge=3, le=20)
+    """Folds of enterprises, each with its share of both outcomes; every row is judged once, by a model grown on the other folds."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         absolute = self.calibrate_from is not None and self.test_from is not None
         relative = self.calibrate_days is not None and self.test_days is not None
-        if absolute == relative:
-            raise ValueError("give calibrate_from and test_from, or calibrate_days and test_days")
+        if absolute + relative + (self.folds is not None) != 1:
+            raise ValueError("give calibrate_from and test_from, or calibrate_days and test_days, or folds")
+        if self.folds is not None and self != Split.model_construct(folds=self.folds):
+            raise ValueError("folds stand alone: no date divides the rows")
         if self.calibrate_from and self.test_from and self.calibrate_from >= self.test_from:
             raise ValueError("calibrate_from lies before test_from")
         return self
+
+
+class Selection(Spec):
+    """How the rows of an event cohort came to be observed: each drawn at random with a known probability.
+
+    A row then stands for 1 / probability enterprises, and training, calibration and every figure are about all who could have been
+    drawn, not about those who were. Records that nobody drew have no such probability: leave them out of the cohort.
+    """
+
+    probability: str
+    """Column of the cohort's table: the chance with which the record's subject was drawn, above 0, at most 1. A row without one is
+    left out."""
+    largest_weight: Annotated[float, Field(gt=1)] | None = None
+    """Weights above so many times the mean weight are cut to it, which trades some bias for less variance; how many is reported."""
+    apart: str | None = None
+    """Column of the cohort's table by whose values the report tells how those records turned out which are not of the cohort."""
 
 
 class Points(Spec):
@@ -89,6 +110,25 @@ class Points(Spec):
     points: int = 600
     odds: Annotated[float, Field(gt=0)] = 20.0
     double_odds: Annotated[float, Field(gt=0)] = 50.0
+
+
+class Bridge(Spec):
+    """Two dimensions whose features a tree may combine; what such trees say is a contribution of its own, named after the bridge."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+    title_zh: str
+    title_en: str = ""
+    dimensions: tuple[str, str]
+    features: tuple[str, ...] | None = None
+    """Features of the two dimensions that may be combined; None: all of them."""
+
+    @model_validator(mode="after")
+    def _two_ends(self) -> Self:
+        if self.dimensions[0] == self.dimensions[1]:
+            raise ValueError(f"the bridge '{self.id}' leads from a dimension to itself")
+        if self.id in self.dimensions:
+            raise ValueError(f"the bridge '{self.id}' has the name of a dimension")
+        return self
 
 
 class Trees(Spec):
@@ -106,7 +146,17 @@ class Trees(Spec):
     """Stop when the calibration part has not improved for so many rounds."""
     monotone: Flag = True
     confine: Flag = True
-    """Confine every tree to one dimension, so that dimension contributions are exact sums."""
+    """Confine every tree to one dimension, or to the two of a bridge, so that their contributions are exact sums."""
+    bridges: tuple[Bridge, ...] = ()
+
+    @model_validator(mode="after")
+    def _named_bridges(self) -> Self:
+        names = [bridge.id for bridge in self.bridges]
+        if len(set(names)) != len(names):
+            raise ValueError("the id of a bridge stands twice")
+        if names and not self.confine:
+            raise ValueError("trees that are not confined need no bridges")
+        return self
 
 
 class Gates(Spec):
@@ -160,6 +210,7 @@ class ModelSpec(FileSpec):
     population: Population | None = None
     """None: the members of a grid cohort, or the subjects with a visible record of an event cohort's kind."""
     label: Label
+    selection: Selection | None = None
     features: tuple[str, ...] | None = None
     """Ids of the catalogue; None means all."""
     split: Split
@@ -175,6 +226,21 @@ class ModelSpec(FileSpec):
     A logistic regression on the model's own features is always trained as well."""
     history_feature: str | None = None
     """A feature that, taken alone, is a yardstick beside the logistic regression: for instance the subject's own past rate."""
+
+    @model_validator(mode="after")
+    def _drawn_events(self) -> Self:
+        is_drawn = isinstance(self.cohort, EventCohort) and self.cohort.source == self.label.source
+        if self.selection is not None and not is_drawn:
+            raise ValueError("selection needs a cohort of events of the label's own table")
+        return self
+
+    @model_validator(mode="after")
+    def _no_later_part(self) -> Self:
+        if self.split.folds is not None and (self.calibration == "auto" or self.trees.early_stopping_rounds):
+            raise ValueError(
+                "with folds, name the calibration and leave out early_stopping_rounds: there is no later part"
+            )
+        return self
 
 
 class Tier(Spec):
