@@ -21,6 +21,7 @@ from credit_tier.specs.model import ModelSpec, Split
 if TYPE_CHECKING:
     from credit_tier.features.audit import Finding
     from credit_tier.learning.bundle import Bundle
+    from credit_tier.learning.splits import Parts
 
 __all__ = [
     "Observations",
@@ -174,26 +175,40 @@ def train(
     ContentError, FeatureError, LearningError : the declarations do not fit the data, a part of the split is empty, or the fitted
         model breaks a promise (monotone, confined, calibrated the right way round).
     """
-    from credit_tier.learning import signing
-    from credit_tier.learning.appraise import chosen
-    from credit_tier.learning.calibrate import Calibration, calibrate
+    from credit_tier.learning import heldout, signing
+    from credit_tier.learning.appraise import chosen, level_of
+    from credit_tier.learning.finish import raw_scores
     from credit_tier.learning.fit import fit
-    from credit_tier.learning.scorecard import Scorer
-    from credit_tier.learning.splits import split
+    from credit_tier.learning.folds import Folds, divide
 
     seen = observe(model, lake, content)
     require_no_leak(seen, lake)
     signer = signing.key_for_store(store, key)
     spec = seen.spec
-    parts = split(seen.frame, spec.split, spec.label)
-    fitted = fit(parts, spec, seed=seed, threads=threads)
-    uncalibrated = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
-    later = parts.calibrate.frame
-    raw_later = uncalibrated.raw_score(later.x, threads=threads)
-    choice = chosen(parts, raw_later)
-    calibration = calibrate(raw_later, later.y, choice.method if spec.calibration == "auto" else spec.calibration)
+    parts = divide(seen.frame, spec, seed=seed)
+    fitted = fit(parts.grown, spec, seed=seed, threads=threads)
+
+    def grow(some: Parts) -> heldout.Score:
+        return raw_scores(fit(some, spec, seed=seed, threads=threads), spec, threads=threads)
+
+    if isinstance(parts, Folds):
+        held = heldout.in_folds(parts, grow)
+    else:
+        held = heldout.in_time(parts, raw_scores(fitted, spec, threads=threads))
+    choice = chosen(parts, held)
+    level = level_of(choice.method if spec.calibration == "auto" else spec.calibration)
     return finish(
-        seen, parts, fitted, calibration, choice, lake=lake, content=content, store=store, threads=threads, key=signer
+        seen,
+        parts,
+        fitted,
+        held,
+        level,
+        choice=choice,
+        lake=lake,
+        content=content,
+        store=store,
+        threads=threads,
+        key=signer,
     )
 
 
@@ -224,9 +239,9 @@ def recalibrate(
     Raises
     ------
     LearningError : CT-LEARN-021 too few outcomes, CT-LEARN-022 the declaration has changed or the outcomes are not newer than those
-        the trees grew from; otherwise as :func:`train`.
+        the trees grew from, CT-LEARN-023 the model was cross-validated; otherwise as :func:`train`.
     """
-    from credit_tier.learning import calibrate, refresh, signing
+    from credit_tier.learning import calibrate, heldout, refresh, signing
     from credit_tier.learning.appraise import chosen
 
     seen = observe(bundle.model, lake, content)
@@ -236,15 +251,20 @@ def recalibrate(
     recent = Split(train_from=seen.spec.split.train_from, calibrate_days=calibrate_days, test_days=test_days)
     seen = replace(seen, spec=seen.spec.model_copy(update={"split": recent}))
     parts = refresh.recent_parts(bundle, seen.frame, seen.spec)
-    later = parts.calibrate.frame
-    raw = bundle.scorer.raw_score(later.x, threads=threads)
-    moved = calibrate.recalibrate(bundle.scorer.calibration, raw, later.y, refit_slope=refit_slope)
+    held = heldout.in_time(parts, lambda x: bundle.scorer.raw_score(x, threads=threads))
+
+    def level(by: heldout.Scored) -> calibrate.Calibration:
+        return calibrate.recalibrate(
+            bundle.scorer.calibration, by.raw, by.frame.y, by.frame.weight, refit_slope=refit_slope
+        )
+
     return finish(
         seen,
         parts,
         refresh.fitted_of(bundle),
-        moved,
-        chosen(parts, raw),
+        held,
+        level,
+        choice=chosen(parts, held),
         lake=lake,
         content=content,
         store=store,

@@ -18,11 +18,11 @@ import pytest
 from credit_tier.errors import Fault
 from credit_tier.learning import bundle as bundles
 from credit_tier.learning import signing
-from credit_tier.learning.appraise import Other, appraise, chosen, grading_of
-from credit_tier.learning.calibrate import Calibration, calibrate
+from credit_tier.learning.appraise import Other, appraise, chosen, grading_of, level_of
 from credit_tier.learning.evaluate import Interval, evaluate
+from credit_tier.learning.finish import raw_scores
 from credit_tier.learning.fit import fit
-from credit_tier.learning.scorecard import Scorer
+from credit_tier.learning.heldout import in_time
 from credit_tier.learning.slices import Attribute
 from credit_tier.learning.splits import TrainingFrame, split
 from credit_tier.learning.tracking import RunInfo
@@ -90,35 +90,33 @@ def frame_of(*, drift: float = 0.0, together: float = 0.0, rows: int = 6000) -> 
 def trained(folder: Path, frame: TrainingFrame, spec: ModelSpec) -> Training:
     """Train on a frame as `credit_tier.training` does on a lake, without a store."""
     parts = split(frame, spec.split, spec.label)
-    identity = Calibration("none", 0.0, 1.0)
     fitted = fit(parts, spec, seed=1, threads=1)
-    later, test = parts.calibrate.frame, parts.test.frame
-    raw_later = Scorer.of(fitted, identity, spec.points).raw_score(later.x)
-    scorer = Scorer.of(fitted, calibrate(raw_later, later.y, "platt"), spec.points)
+    test, level = parts.test.frame, level_of("platt")
+    held = in_time(parts, raw_scores(fitted, spec, threads=1))
     free = spec.model_copy(update={"trees": spec.trees.model_copy(update={"confine": False})})
-    other = Scorer.of(fit(parts, free, seed=1, threads=1), identity, spec.points)
-    probability = scorer.score(test.x).probability
+    other = raw_scores(fit(parts, free, seed=1, threads=1), spec, threads=1)
+    probability = held.probability(level)
     evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, replicates=100)
     sticks = (logistic(parts, replicates=50), single_feature(parts, "f1", replicates=50))
     appraisal = appraise(
         parts,
-        scorer,
-        chosen(parts, raw_later),
+        held,
+        level,
+        chosen(parts, held),
         grading=grading_of(None, probability),
-        unconstrained=other.raw_score(test.x),
+        unconstrained=other(test.x),
         yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in sticks],
         attributes=[
             Attribute("区<乙>", "district", (test.subject % 3 - 1).astype(np.int32), [("东", "east"), ("西", "west")])
         ],
         budget=0.1,
         seed=1,
-        threads=1,
     )
     bundle = bundles.write(
         folder / "bundle",
         spec=spec,
         fitted=fitted,
-        calibration=scorer.calibration,
+        calibration=level(held.by),
         parts=parts,
         evaluation=evaluation,
         failed_gates=(),

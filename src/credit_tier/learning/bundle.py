@@ -32,8 +32,9 @@ from credit_tier.learning.bundle_files import FORMAT, MANIFEST, SIGNATURE, bad, 
 from credit_tier.learning.calibrate import Calibration
 from credit_tier.learning.evaluate import Evaluation
 from credit_tier.learning.fit import Fitted
+from credit_tier.learning.folds import Division
 from credit_tier.learning.scorecard import Scorer, Scores
-from credit_tier.learning.splits import Parts, TrainingFrame
+from credit_tier.learning.splits import TrainingFrame
 from credit_tier.specs.feature import FeatureSpec
 from credit_tier.specs.model import ModelSpec
 
@@ -127,7 +128,7 @@ def write(
     spec: ModelSpec,
     fitted: Fitted,
     calibration: Calibration,
-    parts: Parts,
+    parts: Division,
     evaluation: Evaluation,
     failed_gates: Sequence[str],
     provenance: Provenance,

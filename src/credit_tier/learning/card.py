@@ -14,11 +14,20 @@ def card_of(manifest: Mapping[str, Any], prose: str) -> str:
     manifest : of the bundle. prose : text of `models/<model>/card.md`; empty if there is none.
     """
     figures, test, failed = manifest["metrics"], manifest["split"]["test"], manifest["failed_gates"]
+    folds = manifest["split"].get("folds")
+    judged = (
+        ("检验期 test period", f"{test['from']} – {test['to']}")
+        if folds is None
+        else (
+            "检验方式 tested by",
+            f"{folds} 折交叉验证,非时间外 · {folds}-fold cross-validation, NOT out of time; {test['from']} – {test['to']}",
+        )
+    )
     ratio = [figures[f"predicted_to_observed{end}"] for end in ("", "_low", "_high")]
     rows = [
         ("用途 purpose", manifest["purpose"]),
         ("依据 legal basis", manifest["legal_basis"]),
-        ("检验期 test period", f"{test['from']} – {test['to']}"),
+        judged,
         ("检验样本 test rows", f"{test['rows']:,}, 正例 positive {test['positives']:,}"),
         ("AUC (95 %)", f"{figures['auc']:.3f} ({figures['auc_low']:.3f}–{figures['auc_high']:.3f})"),
         ("KS", f"{figures['ks']:.3f}"),

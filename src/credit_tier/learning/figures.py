@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 BLUE, GREY, RED = "#1f5fa8", "#8a8a8a", "#b3372f"
 
 
-def draw(evaluation: Evaluation, yardsticks: Sequence[Yardstick] = ()) -> dict[str, bytes]:
+def draw(
+    evaluation: Evaluation, yardsticks: Sequence[Yardstick] = (), *, rows: str = "out-of-time"
+) -> dict[str, bytes]:
     """Return the figures by file name; equal figures for equal numbers.
 
-    The yardsticks' curves are drawn beside the model's.
+    The yardsticks' curves are drawn beside the model's; `rows` says in the titles how the rows were kept from the model.
     """
 
     def roc(axes: Axes) -> None:
@@ -31,7 +33,7 @@ def draw(evaluation: Evaluation, yardsticks: Sequence[Yardstick] = ()) -> dict[s
         axes.plot(evaluation.curves.false_positive, evaluation.curves.true_positive, color=BLUE, lw=2, label=label)
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
         axes.set(
-            xlabel="share of negatives above the cut", ylabel="share of positives above the cut", title="ROC, test part"
+            xlabel="share of negatives above the cut", ylabel="share of positives above the cut", title=f"ROC, {rows}"
         )
         axes.legend(loc="lower right")
 
@@ -39,7 +41,7 @@ def draw(evaluation: Evaluation, yardsticks: Sequence[Yardstick] = ()) -> dict[s
         axes.plot(evaluation.curves.inspected, evaluation.curves.found, color=BLUE, lw=2, label="by the model")
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="at random")
         axes.set(
-            xlabel="share inspected, highest risk first", ylabel="share of positives found", title="Gains, test part"
+            xlabel="share inspected, highest risk first", ylabel="share of positives found", title=f"Gains, {rows}"
         )
         axes.legend(loc="lower right")
 
@@ -53,14 +55,14 @@ def draw(evaluation: Evaluation, yardsticks: Sequence[Yardstick] = ()) -> dict[s
         axes.errorbar([item.predicted for item in bins], observed, yerr=error, fmt="o-", color=BLUE, capsize=3)
         top = max(*observed, *(item.predicted for item in bins), *(item.high for item in bins))
         axes.plot([0, top], [0, top], color=GREY, lw=0.8, ls=":")
-        title = f"Calibration, test part: predicted/observed {evaluation.predicted_to_observed:.2f}"
+        title = f"Calibration, {rows}: predicted/observed {evaluation.predicted_to_observed:.2f}"
         axes.set(xlabel="mean predicted probability", ylabel="observed share (95 % interval)", title=title)
 
     def distribution(axes: Axes) -> None:
         curves = evaluation.curves
         axes.stairs(curves.density_negative, curves.edges, color=BLUE, label="negative")
         axes.stairs(curves.density_positive, curves.edges, color=RED, label="positive")
-        axes.set(xlabel="predicted probability", ylabel="share of rows", title="Score distribution, test part")
+        axes.set(xlabel="predicted probability", ylabel="share of rows", title=f"Score distribution, {rows}")
         axes.legend()
 
     figures = {"calibration.png": calibration, "gains.png": gains, "roc.png": roc, "scores.png": distribution}

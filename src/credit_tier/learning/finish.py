@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from credit_tier.learning.card import card_of
 from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.figures import draw
 from credit_tier.learning.fit import Fitted, fit
+from credit_tier.learning.folds import Division
 from credit_tier.learning.gates import failed_gates
+from credit_tier.learning.heldout import HeldOut, Level, Score, held_out
 from credit_tier.learning.rival import against_champion
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.signing import SigningKey
@@ -79,14 +81,15 @@ class Training:
 
     Attributes
     ----------
-    bundle : the model; `evaluation` its figures on the test part, `yardsticks` those of simple models on the same rows.
+    parts : how the rows were divided.
+    bundle : the model; `evaluation` its figures on rows it has not seen, `yardsticks` those of simple models on the same rows.
     appraisal : tests, comparisons, shifts and slices; :mod:`credit_tier.reports.training` makes a page of all of it.
     failed_gates : what keeps it from the alias `challenger`; empty if it may have it.
     run : where MLflow keeps it.
     """
 
     observations: Observations
-    parts: Parts
+    parts: Division
     bundle: Bundle
     evaluation: Evaluation
     yardsticks: tuple[Yardstick, ...]
@@ -99,18 +102,19 @@ class Training:
         """Return the figure people ask for first, with its interval and the yardstick."""
         found, interval = self.evaluation, self.evaluation.auc_interval
         return (
-            f"out-of-time AUC {found.auc:.3f} ({interval.low:.3f}–{interval.high:.3f}), "
+            f"{self.parts.tested_en} AUC {found.auc:.3f} ({interval.low:.3f}–{interval.high:.3f}), "
             f"logistic yardstick {self.yardsticks[0].evaluation.auc:.3f}"
         )
 
 
 def finish(
     seen: Observations,
-    parts: Parts,
+    parts: Division,
     fitted: Fitted,
-    calibration: Calibration,
-    choice: Choice,
+    held: HeldOut,
+    level: Level,
     *,
+    choice: Choice,
     lake: Lake,
     content: Content,
     store: Path | str,
@@ -118,17 +122,25 @@ def finish(
     key: SigningKey,
     parent: str = "",
 ) -> Training:
-    """Test, appraise, write and record a calibrated model; `parent` is the digest of the bundle that was recalibrated."""
+    """Calibrate, test, appraise, write and record a model.
+
+    Parameters
+    ----------
+    fitted : the model that leaves training. held : scores of rows by models that have not seen them.
+    level : how scores are calibrated; choice : how that was, or could have been, chosen.
+    parent : digest of the bundle that was recalibrated.
+    """
     spec, seed = seen.spec, fitted.seed
     model = spec.model
-    scorer = Scorer.of(fitted, calibration, spec.points)
+    calibration = level(held.by)
     test = parts.test.frame
-    probability = scorer.score(test.x, threads=threads).probability
+    probability = held.probability(level)
     evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, seed=seed)
     yardsticks = _yardsticks(seen, parts, seed=seed)
     appraisal = appraise(
         parts,
-        scorer,
+        held,
+        level,
         choice,
         grading=grading_of(_tiers(model, content), probability),
         unconstrained=_unconstrained(parts, spec, seed=seed, threads=threads),
@@ -136,7 +148,6 @@ def finish(
         attributes=attributes_of(lake, spec, _rows_of(seen, parts.test)),
         budget=spec.report.budget,
         seed=seed,
-        threads=threads,
     )
     failed = failed_gates(spec.gates, evaluation, yardsticks)
     inputs = digest_of(
@@ -176,8 +187,9 @@ def finish(
             **{f"trees.{k}": str(v) for k, v in spec.trees.model_dump().items()},
         },
         datasets=tracking.datasets_of(parts, digests),
-        figures=draw(evaluation, yardsticks),
+        figures=draw(evaluation, yardsticks, rows=parts.tested_en),
         tags={f"{name}_digest": value for name, value in digests.items()}
+        | {"tested": parts.tested_en}
         | ({"recalibrated_from": parent} if parent else {})
         | {f"yardstick_{stick.name}_auc": f"{stick.evaluation.auc:.4f}" for stick in yardsticks},
         card=card_of(written.manifest, prose[0].path.read_text("utf-8") if prose else ""),
@@ -203,40 +215,36 @@ def _tiers(model: str, content: Content) -> TiersSpec | None:
     return tiers if tiers.model == model else None
 
 
-def _unconstrained(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> NDArray[np.float64] | None:
-    """Return the test part's raw scores by the same model whose trees may mix dimensions; None if its own may."""
+def raw_scores(fitted: Fitted, spec: ModelSpec, *, threads: int) -> Score:
+    """Return the scores of a fitted model before calibration."""
+    scorer = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
+    return lambda x: scorer.raw_score(x, threads=threads)
+
+
+def _unconstrained(parts: Division, spec: ModelSpec, *, seed: int, threads: int) -> NDArray[np.float64] | None:
+    """Return scores of the judged rows by the same model whose trees may mix dimensions; None if its own may."""
     if not spec.trees.confine:
         return None
     free = spec.model_copy(update={"trees": spec.trees.model_copy(update={"confine": False})})
-    fitted = fit(parts, free, seed=seed, threads=threads)
-    scorer = Scorer.of(fitted, Calibration("none", 0.0, 1.0), spec.points)
-    return scorer.raw_score(parts.test.frame.x, threads=threads)
+
+    def grow(some: Parts) -> Score:
+        return raw_scores(fit(some, free, seed=seed, threads=threads), spec, threads=threads)
+
+    return held_out(parts, grow).ranking()
 
 
 def _rows_of(seen: Observations, part: Part) -> nw.DataFrame[Any]:
-    """Return the rows of the spine that a part of the split holds, in its order."""
+    """Return the rows of the spine that a part holds, in its order."""
     import narwhals as nw
 
     return seen.spine.filter(nw.col("as_of_day").is_between(day_number(part.first), day_number(part.last)))
 
 
-def _same_rows(frame: TrainingFrame, parts: Parts) -> Parts:
-    """Return the parts with the same rows of another frame over the same observations."""
-
-    def taken(part: Part) -> Part:
-        days = frame.as_of_day
-        inside = (days >= day_number(part.first)) & (days <= day_number(part.last))
-        return replace(part, frame=frame.take(inside))
-
-    return replace(parts, train=taken(parts.train), calibrate=taken(parts.calibrate), test=taken(parts.test))
-
-
-def _yardsticks(seen: Observations, parts: Parts, *, seed: int) -> tuple[Yardstick, ...]:
+def _yardsticks(seen: Observations, parts: Division, *, seed: int) -> tuple[Yardstick, ...]:
     """Return the simple models beside the model: the declared plain one first, one on the model's features, one feature alone."""
     found = []
     if seen.plain is not None:
-        plain = _same_rows(seen.plain, parts)
-        found.append(logistic(plain, name=("logistic_plain", "逻辑回归(标尺指标)"), seed=seed))
+        found.append(logistic(parts.over(seen.plain), name=("logistic_plain", "逻辑回归(标尺指标)"), seed=seed))
     found.append(logistic(parts, name=("logistic_same_features", "逻辑回归(同样指标)"), seed=seed))
     if seen.spec.history_feature is not None:
         found.append(single_feature(parts, seen.spec.history_feature, seed=seed))

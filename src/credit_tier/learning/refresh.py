@@ -32,13 +32,20 @@ def fitted_of(bundle: Bundle) -> Fitted:
 
 
 def require_same(bundle: Bundle, spec: ModelSpec, features: tuple[FeatureSpec, ...]) -> None:
-    """Refuse to recalibrate a model whose declaration has changed since.
+    """Refuse to recalibrate a model whose declaration has changed since, or that no date divides from newer outcomes.
 
     Raises
     ------
-    LearningError (CT-LEARN-022), naming every part of the declaration that differs.
+    LearningError : CT-LEARN-022, naming every part of the declaration that differs; CT-LEARN-023 the model was cross-validated.
     """
     before = ModelSpec.model_validate(bundle.manifest["declaration"])
+    if before.split.folds is not None:
+        raise LearningError.of(
+            "CT-LEARN-023",
+            where=f"{spec.model} split.folds",
+            what="交叉验证的模型没有较新的结果可用于重新校准 · a cross-validated model has grown on all outcomes; none is newer.",
+            advice="Train it anew; its calibration then follows all outcomes.",
+        )
     changed = [name for name in SAME if getattr(before, name) != getattr(spec, name)]
     if features != bundle.features:
         changed.append("pipelines/features.yaml")

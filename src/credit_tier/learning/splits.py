@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +103,8 @@ class TrainingFrame:
     def digest(self) -> str:
         """Return the SHA-256 over columns, values, labels, dates, subjects and weights."""
         parts: list[Json] = [[f.id for f in self.features], list(self.x.shape)]
-        weights = [] if self.weight is None else [self.weight]
-        for values in (self.x, self.y, self.as_of_day, self.subject, *weights):
+        columns: list[NDArray[Any]] = [self.x, self.y, self.as_of_day, self.subject]
+        for values in columns if self.weight is None else [*columns, self.weight]:
             ordered = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
             parts.append(hashlib.sha256(ordered.tobytes()).hexdigest())
         return digest_of(parts)
@@ -134,6 +135,9 @@ class Part:
 class Parts:
     """Training, calibration and test, in this order in time, `gap_days` of label window and delay between them."""
 
+    tested_zh: ClassVar[str] = "检验期"
+    tested_en: ClassVar[str] = "out-of-time"
+
     train: Part
     calibrate: Part
     test: Part
@@ -143,6 +147,21 @@ class Parts:
 
     def __iter__(self) -> Iterator[Part]:
         return iter((self.train, self.calibrate, self.test))
+
+    @property
+    def grown(self) -> Parts:
+        """Return what the model that leaves training grows on: these parts."""
+        return self
+
+    def over(self, frame: TrainingFrame) -> Parts:
+        """Return the parts with the same rows of another frame over the same observations."""
+
+        def taken(part: Part) -> Part:
+            days = frame.as_of_day
+            inside = (days >= day_number(part.first)) & (days <= day_number(part.last))
+            return replace(part, frame=frame.take(inside))
+
+        return replace(self, train=taken(self.train), calibrate=taken(self.calibrate), test=taken(self.test))
 
     def describe(self) -> dict[str, Json]:
         """Return the description of every part, the gap and the rows left out."""

@@ -24,7 +24,7 @@ from credit_tier.errors import LearningError, MachineError
 from credit_tier.learning.bundle import Bundle
 from credit_tier.learning.bundle_files import CAPS
 from credit_tier.learning.evaluate import Evaluation
-from credit_tier.learning.splits import Parts
+from credit_tier.learning.folds import Division
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,7 +45,7 @@ class DatasetRecord:
 
     Attributes
     ----------
-    context : `training`, `calibration` or `test`.
+    context : `training`, `calibration`, `test` or `cross-validation`.
     source : digests of what it was made from, by name.
     """
 
@@ -89,9 +89,9 @@ class Version:
     metrics: Mapping[str, float]
 
 
-def datasets_of(parts: Parts, source: Mapping[str, str]) -> tuple[DatasetRecord, ...]:
-    """Return the records of the three parts of a split."""
-    contexts = {"train": "training", "calibrate": "calibration", "test": "test"}
+def datasets_of(parts: Division, source: Mapping[str, str]) -> tuple[DatasetRecord, ...]:
+    """Return the records of the three parts of a split in time, or of all rows in cross-validation."""
+    contexts = {"train": "training", "calibrate": "calibration", "test": "test", "all": "cross-validation"}
     return tuple(
         DatasetRecord(
             name=part.name,

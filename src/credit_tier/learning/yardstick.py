@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_tier.errors import LearningError
-from credit_tier.learning.calibrate import logistic_line
+from credit_tier.learning.calibrate import Calibration, logistic_line
 from credit_tier.learning.evaluate import Evaluation, evaluate
+from credit_tier.learning.folds import Division
+from credit_tier.learning.heldout import Grow, Score, Scored, held_out
 from credit_tier.learning.splits import Parts
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A simple model's figures on the test part, and its probabilities there for comparisons in pairs."""
+    """A simple model's figures on the judged rows, and its probabilities there for comparisons in pairs."""
 
     name: str
     title_zh: str
@@ -29,13 +31,13 @@ class Yardstick:
 
 
 def logistic(
-    parts: Parts,
+    parts: Division,
     *,
     name: tuple[str, str] = ("logistic_regression", "逻辑回归"),
     seed: int = 0,
     replicates: int = 500,
 ) -> Yardstick:
-    """Return a logistic regression trained, calibrated and tested on the same parts as the model.
+    """Return a logistic regression trained, calibrated and tested on the same rows as the model.
 
     `name` is the id and the Chinese title under which it stands in reports.
 
@@ -43,6 +45,10 @@ def logistic(
 
     Source: DESIGN section 6; the usual scorecard practice.
     """
+    return _finished(name, _logistic, parts, seed=seed, replicates=replicates)
+
+
+def _logistic(parts: Parts) -> Score:
     from sklearn.linear_model import LogisticRegression
 
     train = parts.train.frame.x.astype(np.float64)
@@ -57,19 +63,18 @@ def logistic(
         return np.hstack([(np.where(missing, mean, x) - mean) / spread, missing[:, gaps].astype(np.float64)])
 
     model = LogisticRegression(C=1.0, max_iter=2000)
-    model.fit(prepared(parts.train.frame.x), parts.train.frame.y)
-    scores = {part.name: model.decision_function(prepared(part.frame.x)) for part in (parts.calibrate, parts.test)}
-    return _finished(name, scores, parts, seed=seed, replicates=replicates)
+    model.fit(prepared(parts.train.frame.x), parts.train.frame.y, sample_weight=parts.train.frame.weight)
+    return lambda x: np.asarray(model.decision_function(prepared(x)))
 
 
-def single_feature(parts: Parts, feature: str, *, seed: int = 0, replicates: int = 500) -> Yardstick:
-    """Return one feature alone, on a logistic line fitted to the calibration part; a missing value is the training median.
+def single_feature(parts: Division, feature: str, *, seed: int = 0, replicates: int = 500) -> Yardstick:
+    """Return one feature alone, on a logistic line fitted to the rows that calibrate; a missing value is the training median.
 
     Raises
     ------
     LearningError (CT-LEARN-035) if the model has no such feature.
     """
-    features = parts.train.frame.features
+    features = parts.test.frame.features
     column = next((j for j, item in enumerate(features) if item.id == feature), None)
     if column is None:
         raise LearningError.of(
@@ -78,21 +83,22 @@ def single_feature(parts: Parts, feature: str, *, seed: int = 0, replicates: int
             what=f"the model has no feature '{feature}'.",
             advice=f"It has: {', '.join(item.id for item in features)}.",
         )
-    seen = parts.train.frame.x[:, column]
-    median = float(np.nanmedian(seen)) if not np.isnan(seen).all() else 0.0
-    scores = {
-        part.name: np.nan_to_num(part.frame.x[:, column].astype(np.float64), nan=median)
-        for part in (parts.calibrate, parts.test)
-    }
+
+    def grow(parts: Parts) -> Score:
+        seen = parts.train.frame.x[:, column]
+        median = float(np.nanmedian(seen)) if not np.isnan(seen).all() else 0.0
+        return lambda x: np.nan_to_num(x[:, column].astype(np.float64), nan=median)
+
     title = (f"only_{feature}", f"仅用:{features[column].title_zh}")
-    return _finished(title, scores, parts, seed=seed, replicates=replicates)
+    return _finished(title, grow, parts, seed=seed, replicates=replicates)
 
 
-def _finished(
-    title: tuple[str, str], scores: dict[str, NDArray[np.float64]], parts: Parts, *, seed: int, replicates: int
-) -> Yardstick:
-    later, test = parts.calibrate.frame, parts.test.frame
-    intercept, slope = logistic_line(scores["calibrate"], later.y.astype(np.float64))
-    probability = 1 / (1 + np.exp(-(intercept + slope * scores["test"])))
-    found = evaluate(test.y, probability, test.subject, test.as_of_day, seed=seed, replicates=replicates)
+def _line(by: Scored) -> Calibration:
+    return Calibration("platt", *logistic_line(by.raw, by.frame.y.astype(np.float64), by.frame.weight))
+
+
+def _finished(title: tuple[str, str], grow: Grow, parts: Division, *, seed: int, replicates: int) -> Yardstick:
+    test = parts.test.frame
+    probability = held_out(parts, grow).probability(_line)
+    found = evaluate(test.y, probability, test.subject, test.as_of_day, test.weight, seed=seed, replicates=replicates)
     return Yardstick(*title, found, probability)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from credit_tier.learning import tracking
 from credit_tier.learning.evaluate import Evaluation
+from credit_tier.learning.folds import Division, Folds
 from credit_tier.reports import training_quality as quality
 from credit_tier.reports.charts import Line, lines, steps
 from credit_tier.reports.figures import between, difference, span
@@ -15,7 +16,7 @@ from credit_tier.reports.training_advice import advice
 from credit_tier.training import Training
 
 FILE = "report.html"
-PARTS = {"train": "训练 train", "calibrate": "校准 calibrate", "test": "检验 test"}
+PARTS = {"train": "训练 train", "calibrate": "校准 calibrate", "test": "检验 test", "all": "全部 all"}
 
 
 def publish(done: Training, store: Path | str) -> Path:
@@ -33,9 +34,9 @@ def page(done: Training) -> Page:
     return Page(
         title_zh=f"模型训练报告:{spec.title_zh}",
         title_en=f"Training report: {spec.title_en or spec.model}",
-        verdict_zh=f"检验期 AUC {span(evaluation.auc, evaluation.auc_interval)},"
+        verdict_zh=f"{done.parts.tested_zh} AUC {span(evaluation.auc, evaluation.auc_interval)},"
         f"{'通过全部门槛' if passed else '未通过门槛,不得作为候选'};{f'{len(points)} 处需要留意。' if points else '没有需要留意之处。'}",
-        verdict_en=f"Out-of-time AUC {span(evaluation.auc, evaluation.auc_interval)}; "
+        verdict_en=f"{done.parts.tested_en.capitalize()} AUC {span(evaluation.auc, evaluation.auc_interval)}; "
         f"{'all gates passed' if passed else 'a gate FAILED, no challenger'}; {len(points)} points ask for attention.",
         facts=[
             Fact(f"{evaluation.auc:.3f}", "AUC", f"95 %: {between(evaluation.auc_interval)}"),
@@ -101,16 +102,31 @@ def _facts(done: Training) -> Section:
         ]
         for part in done.parts
     ]
+    split_zh, split_en = (
+        ("交叉验证", "cross-validation") if isinstance(done.parts, Folds) else ("时间划分", "split in time")
+    )
     headers = ["部分 part", "截止时点 as_of", "行 rows", "户 subjects", "发现 positive", "比例 rate"]
     return Section(
         "模型与数据",
         "Model and data",
         [
             Block("模型 · model", headers=["项 item", "值 value"], rows=rows, wide=True),
-            Block("时间划分 · split in time", headers=headers, rows=parts, numeric=frozenset({2, 3, 4, 5}), wide=True),
+            Block(f"{split_zh} · {split_en}", headers=headers, rows=parts, numeric=frozenset({2, 3, 4, 5}), wide=True),
         ],
-        f"先训练,后校准,再检验,前后两段之间相隔 {done.parts.gap_days} 天,隔开的 {done.parts.left_out:,} 行不用。",
-        f"Trained, calibrated and tested in this order in time, {done.parts.gap_days} days apart; {done.parts.left_out:,} rows in between are not used.",
+        *_division(done.parts),
+    )
+
+
+def _division(parts: Division) -> tuple[str, str]:
+    """Return how the rows were divided, in both languages."""
+    if isinstance(parts, Folds):
+        return (
+            f"按企业分为 {parts.count} 折,各折两种结果的比例相近:每户只由未见过它的模型评判一次,校准亦然;交付的模型用全部行训练。这不是时间外检验。",
+            f"Enterprises are dealt into {parts.count} folds with their share of both outcomes: each is judged once, by a model and a calibration that never saw it; the model that leaves training has grown on all rows. This is not a test out of time.",
+        )
+    return (
+        f"先训练,后校准,再检验,前后两段之间相隔 {parts.gap_days} 天,隔开的 {parts.left_out:,} 行不用。",
+        f"Trained, calibrated and tested in this order in time, {parts.gap_days} days apart; {parts.left_out:,} rows in between are not used.",
     )
 
 
@@ -126,7 +142,7 @@ def _figures(done: Training) -> Section:
         "前 10 % 发现 top tenth finds", "AUC 差(成对)paired difference",
     ]  # fmt: skip
     blocks = [
-        Block("与标尺比较,同一检验期 · against yardsticks, same rows", headers=headers, rows=rows, wide=True),
+        Block("与标尺比较,同样的行 · against yardsticks, same rows", headers=headers, rows=rows, wide=True),
         Block("ROC", svg=_curves(done, "false_positive", "true_positive", "误选 false positives", "发现 found")),
         Block("累计增益 · gains", svg=_curves(done, "inspected", "found", "检查比例 inspected", "发现比例 found")),
         Block("查准与查全 · precision and recall", svg=_precision(evaluation)),

@@ -75,7 +75,7 @@ def _yardsticks(done: Training) -> Iterator[list[str]]:
 
 def _shifts(done: Training) -> Iterator[list[str]]:
     score = done.appraisal.score_shift
-    if score.verdict in {"moderate", "large"}:
+    if score is not None and score.verdict in {"moderate", "large"}:
         yield [
             "模型分的分布 distribution of the score",
             f"PSI {score.psi:.3f}, 界限 limit {score.limit:.3f}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from credit_tier.learning.folds import Folds
 from credit_tier.learning.grade_tests import Grade
 from credit_tier.learning.slices import Slice, Sliced
+from credit_tier.learning.splits import Parts
 from credit_tier.learning.stability import Shift
 from credit_tier.reports.charts import Line, Whisker, lines
 from credit_tier.reports.figures import p_value, span
@@ -11,12 +13,23 @@ from credit_tier.reports.page import Block, Section
 from credit_tier.training import Training
 
 METHODS = {"platt": "Platt", "beta": "Beta", "isotonic": "保序 isotonic", "none": "不校准 none"}
+CALIBRATED = {
+    Parts.tested_en: (
+        "方法只凭校准段选择,检验期仅供参考。",
+        "A method is chosen by the calibration part alone; figures of the test part are for information.",
+    ),
+    Folds.tested_en: (
+        "方法由声明给定;每折的校准只用其余各折的结果,且这些结果的分数也来自未见过它们的模型。",
+        "The method is the declared one; each fold is calibrated by outcomes of the others, with scores of models that had seen neither.",
+    ),
+}
 VERDICTS = {"none": "无变化 none", "small": "小 small", "moderate": "中等 moderate", "large": "大 large"}
 
 
 def calibration(done: Training) -> Section:
     """Return reliability, the Brier score taken apart, methods of calibration and the trial of a new one."""
     evaluation, found = done.evaluation, done.appraisal
+    how_zh, how_en = CALIBRATED[done.parts.tested_en]
     parts = evaluation.brier_parts
     whiskers = [Whisker(b.predicted, b.observed, b.low, b.high) for b in evaluation.calibration]
     curve = Line("", [(b.predicted, b.observed) for b in evaluation.calibration])
@@ -48,13 +61,14 @@ def calibration(done: Training) -> Section:
         ]
         for item in found.calibrated
     ]
+    judged = f"{done.parts.tested_zh}{{}} {{}}, {done.parts.tested_en}".format
     headers = [
         "方法 method",
         "校准段后期对数损失 log loss, later calibration rows",
         "比 Platt 低 gain over Platt ± s.e.",
-        "检验期对数损失 log loss, test",
-        "检验期 Brier test",
-        "检验期预测/实际 pred./obs., test",
+        judged("对数损失", "log loss"),
+        judged(" Brier", "Brier"),
+        judged("预测/实际", "pred./obs."),
     ]
     blocks = [
         Block("预测与实际 · calibration", svg=chart),
@@ -90,9 +104,8 @@ def calibration(done: Training) -> Section:
         "校准",
         "Calibration",
         blocks,
-        f"校准斜率 {evaluation.calibration_slope:.2f}(理想 1),截距 {evaluation.calibration_intercept:+.2f}(理想 0)。方法只凭校准段选择,检验期仅供参考。",
-        f"Slope {evaluation.calibration_slope:.2f} (ideal 1), intercept {evaluation.calibration_intercept:+.2f} (ideal 0). "
-        "A method is chosen by the calibration part alone; figures of the test part are for information.",
+        f"校准斜率 {evaluation.calibration_slope:.2f}(理想 1),截距 {evaluation.calibration_intercept:+.2f}(理想 0)。{how_zh}",
+        f"Slope {evaluation.calibration_slope:.2f} (ideal 1), intercept {evaluation.calibration_intercept:+.2f} (ideal 0). {how_en}",
     )
 
 
@@ -156,7 +169,7 @@ def _grade(name: str, item: Grade) -> list[str]:
 
 
 def stability(done: Training) -> Section:
-    """Return predictions over time and the shifts of score and features."""
+    """Return predictions over time and, where parts follow each other, the shifts of score and features."""
     found = done.appraisal
     chart = lines(
         [Line("预测 predicted", [(i + 1, p.predicted) for i, p in enumerate(found.periods)], "second")],
@@ -174,17 +187,28 @@ def stability(done: Training) -> Section:
     headers = [
         "指标 feature", "PSI", "无变化时的期望 expected", "界限 limit", "缺失:前 missing before", "后 now", "变化 change",
     ]  # fmt: skip
+    blocks = [
+        Block("各期预测与实际 · predicted and observed over time", svg=chart),
+        Block(
+            "各期 · by period",
+            headers=["期 period", "行 rows", "预测 predicted", "实际 observed", "p", "AUC (95 %)"],
+            rows=over_time,
+            numeric=frozenset(range(1, 6)),
+        ),
+    ]
+    if found.score_shift is None:
+        return Section(
+            "稳定性",
+            "Stability",
+            blocks,
+            "交叉验证没有先后,不能说明模型日后是否仍然有效。",
+            "In cross-validation no part is later than another: nothing here tells whether the model lasts.",
+        )
     return Section(
         "稳定性",
         "Stability",
         [
-            Block("各期预测与实际 · predicted and observed over time", svg=chart),
-            Block(
-                "各期 · by period",
-                headers=["期 period", "行 rows", "预测 predicted", "实际 observed", "p", "AUC (95 %)"],
-                rows=over_time,
-                numeric=frozenset(range(1, 6)),
-            ),
+            *blocks,
             Block("模型分 · score, calibration part to test part", headers=headers, rows=[_shift(found.score_shift)], numeric=frozenset(range(1, 6)), wide=True),
             Block("变化的特征 · features that changed, training to test", headers=headers, rows=[_shift(s) for s in moved if s.verdict != "none"], numeric=frozenset(range(1, 6)), wide=True),
             Block("全部特征 · all features", headers=headers, rows=[_shift(s) for s in moved], numeric=frozenset(range(1, 6)), wide=True, folded=True),
