@@ -110,6 +110,7 @@ def trained(folder: Path, frame: TrainingFrame, spec: ModelSpec) -> Training:
             Attribute("区<乙>", "district", (test.subject % 3 - 1).astype(np.int32), [("东", "east"), ("西", "west")])
         ],
         budget=0.1,
+        selected=None,
         seed=1,
     )
     bundle = bundles.write(
