@@ -16,7 +16,7 @@ from credit_tier.errors import ContentError, Fault, LearningError
 from credit_tier.learning.finish import Observations, Training, finish
 from credit_tier.learning.promotion import champion, promote, rollback
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
-from credit_tier.specs.model import ModelSpec, Split
+from credit_tier.specs.model import EventCohort, ModelSpec, Split
 
 if TYPE_CHECKING:
     from credit_tier.features.audit import Finding
@@ -70,6 +70,7 @@ def observe(model: str, lake: Lake, content: Content) -> Observations:
     import numpy as np
 
     from credit_tier.features import build, labels, spine
+    from credit_tier.learning.selection import Drawn
     from credit_tier.learning.splits import TrainingFrame
 
     spec, features, plain = declared(model, content)
@@ -84,13 +85,18 @@ def observe(model: str, lake: Lake, content: Content) -> Observations:
             advice="Check label window, delay and the label's conditions against the lake.",
         )
     kept = rows.join(usable.select("row", "outcome"), on="row", how="inner").sort("row")
+    drawn = None
+    if spec.selection is not None and isinstance(spec.cohort, EventCohort):
+        drawn = Drawn.of(spine.inclusion(lake, spec.cohort, spec.selection.probability, kept), spec.selection)
+        kept = kept.filter(drawn.known.tolist())
     every = tuple(dict.fromkeys((*features, *plain)))
     x = build.build(lake, every, kept.drop("outcome")).matrix()
     days, subjects = (kept[name].to_numpy().astype(np.int32) for name in ("as_of_day", "enterprise_no"))
     y = kept["outcome"].to_numpy().astype(np.int8)
 
     def frame_of(chosen: tuple[FeatureSpec, ...]) -> TrainingFrame:
-        return TrainingFrame(np.ascontiguousarray(x[:, [every.index(f) for f in chosen]]), y, days, subjects, chosen)
+        columns = np.ascontiguousarray(x[:, [every.index(f) for f in chosen]])
+        return TrainingFrame(columns, y, days, subjects, chosen, None if drawn is None else drawn.weight)
 
     mature = int(outcome["is_mature"].sum())
     return Observations(
@@ -103,6 +109,7 @@ def observe(model: str, lake: Lake, content: Content) -> Observations:
         len(usable),
         build.catalogue_digest(features),
         kept.drop("outcome"),
+        drawn,
     )
 
 

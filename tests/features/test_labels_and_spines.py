@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
 from credit_tier.errors import FeatureError
@@ -169,6 +170,41 @@ def test_an_event_spine_has_one_row_per_subject_and_day(world) -> None:
         (0, 0, "random"),
         (1, 10, "random"),
     ]
+
+
+def test_a_row_knows_the_chance_with_which_it_was_drawn(world) -> None:
+    """The largest chance of the day's records of the cohort, as first announced; others and later corrections say nothing."""
+
+    def drawn(number: str, name: str, seen: int, share: float | None, kind: str = "random") -> dict[str, object]:
+        return {**check(number, name, 100, seen, found=False, kind=kind), "share": share}
+
+    world.firms = [firm("A", 0), firm("B", 0), firm("C", 0)]
+    world.checks = [
+        drawn("1", "A", 101, 0.25),
+        drawn("2", "A", 101, 0.5),
+        drawn("3", "A", 101, 0.9, kind="campaign"),
+        drawn("4", "B", 101, 0.125),
+        drawn("4", "B", 105, 1.0),
+        drawn("5", "C", 101, None),
+    ]
+    lake, cohort = world.lake(), model().cohort
+    rows = spines.events(lake, cohort)
+    chance = spines.inclusion(lake, cohort, "share", rows)
+    assert chance[:2].tolist() == [0.5, 0.125]
+    assert np.isnan(chance[2])
+    assert spines.inclusion(lake, cohort, "share", rows.tail(2)).tolist()[0] == 0.125
+    with pytest.raises(FeatureError, match="CT-FEAT-001"):
+        spines.inclusion(lake, cohort, "chance", rows)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5])
+def test_a_chance_that_is_none_is_refused(world, share: float) -> None:
+    """Zero, below or above 1: refused with the column and the number of rows, not the value."""
+    world.firms = [firm("A", 0)]
+    world.checks = [{**check("1", "A", 100, 101, found=False), "share": share}]
+    lake, cohort = world.lake(), model().cohort
+    with pytest.raises(FeatureError, match=r"CT-FEAT-011.*checks\.share"):
+        spines.inclusion(lake, cohort, "share", spines.events(lake, cohort))
 
 
 def test_a_cohort_of_events_cannot_be_chosen_by_its_own_as_of(world) -> None:

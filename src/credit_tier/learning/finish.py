@@ -26,6 +26,7 @@ from credit_tier.learning.gates import failed_gates
 from credit_tier.learning.heldout import HeldOut, Level, Score, held_out
 from credit_tier.learning.rival import against_champion
 from credit_tier.learning.scorecard import Scorer
+from credit_tier.learning.selection import Drawn, Selected, apart_of, selected_of
 from credit_tier.learning.signing import SigningKey
 from credit_tier.learning.splits import Part, Parts, TrainingFrame
 from credit_tier.learning.tracking import RunInfo
@@ -52,6 +53,7 @@ class Observations:
     plain : the same rows with the features of the plain yardstick, or None if the model declares none.
     rows, mature, observed : rows of the spine, those whose label window is over, and those of them that have an outcome.
     catalogue_digest : SHA-256 of the features' declarations.
+    drawn : weights of the rows and what was left out, if the model's declaration says how its rows were drawn.
     spine : the usable rows in the order of the frames: `row`, `enterprise_no`, `as_of_day` and the cohort's attributes.
     """
 
@@ -64,6 +66,7 @@ class Observations:
     observed: int
     catalogue_digest: str
     spine: nw.DataFrame[Any]
+    drawn: Drawn | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas frame: enterprise_no, as_of_day, features, outcome."""
@@ -135,7 +138,7 @@ def finish(
     calibration = level(held.by)
     test = parts.test.frame
     probability = held.probability(level)
-    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, seed=seed)
+    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, test.weight, seed=seed)
     yardsticks = _yardsticks(seen, parts, seed=seed)
     appraisal = appraise(
         parts,
@@ -147,6 +150,9 @@ def finish(
         yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in yardsticks],
         attributes=attributes_of(lake, spec, _rows_of(seen, parts.test)),
         budget=spec.report.budget,
+        selected=_selected(
+            lake, seen, parts, Scorer.of(fitted, calibration, spec.points), probability, seed=seed, threads=threads
+        ),
         seed=seed,
     )
     failed = failed_gates(spec.gates, evaluation, yardsticks)
@@ -205,6 +211,28 @@ def finish(
         | against_champion(store, model, parts.test, probability, seed=seed, threads=threads),
     )
     return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run)
+
+
+def _selected(
+    lake: Lake,
+    seen: Observations,
+    parts: Division,
+    scorer: Scorer,
+    probability: NDArray[np.float64],
+    *,
+    seed: int,
+    threads: int,
+) -> Selected | None:
+    """Return what the choice of the inspected does to the figures; None if the declaration does not say how they were drawn."""
+    if seen.drawn is None:
+        return None
+    test = parts.test
+    naive = evaluate(test.frame.y, probability, test.frame.subject, test.frame.as_of_day, seed=seed)
+    days = day_number(test.first), day_number(test.last)
+    apart = apart_of(
+        lake, seen.spec, seen.features, days, lambda x: scorer.score(x, threads=threads).probability, seed=seed
+    )
+    return selected_of(seen.drawn, parts, naive, apart)
 
 
 def _tiers(model: str, content: Content) -> TiersSpec | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from credit_tier.data.lake import Lake
-    from credit_tier.learning.splits import Parts
+    from credit_tier.learning.folds import Division
     from credit_tier.specs.feature import FeatureSpec
 
 
@@ -108,7 +108,7 @@ class Selected:
         return found
 
 
-def selected_of(drawn: Drawn, parts: Parts, naive: Evaluation, apart: tuple[Apart, ...]) -> Selected:
+def selected_of(drawn: Drawn, parts: Division, naive: Evaluation, apart: tuple[Apart, ...]) -> Selected:
     """Put the facts about a selection together."""
     weight = parts.test.frame.weight
     return Selected(

@@ -13,6 +13,7 @@ from credit_tier.reports.charts import Line, lines, steps
 from credit_tier.reports.figures import between, difference, span
 from credit_tier.reports.page import Block, Fact, Page, Section, render, write
 from credit_tier.reports.training_advice import advice
+from credit_tier.reports.training_selection import selection
 from credit_tier.training import Training
 
 FILE = "report.html"
@@ -61,6 +62,7 @@ def page(done: Training) -> Page:
             _to_do(points),
             _facts(done),
             _figures(done),
+            *([] if done.appraisal.selected is None else [selection(done, done.appraisal.selected)]),
             quality.calibration(done),
             quality.grades(done),
             quality.stability(done),
