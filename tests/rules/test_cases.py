@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from credit_tier.content import Content
 from credit_tier.errors import ContentError
-from credit_tier.rules.cases import CaseFile, CaseResult, read_cases, run_cases
-from credit_tier.specs.rulepack import RulePackSpec
+from credit_tier.rules.cases import CaseResult, read_cases, run_cases
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "tests" / "cases" / "repair").glob("*.yaml"))
-PACKS = sorted((ROOT / "rule_packs").glob("*/*/*.yaml"))
-NUMBER = re.compile(r"(months: |years: |working_days: |amount: )(\d+)")
+LOCAL = ROOT / "tests" / "cases" / "local"
+LOCAL_FILES = sorted((LOCAL / "cases").glob("*.yaml"))
 
 
 def results() -> list[tuple[str, CaseResult]]:
-    content = Content.resolve()
-    return [(path.stem, result) for path in FILES for result in run_cases(content, read_cases(path))]
+    asked = [(path, Content.resolve()) for path in FILES] + [(path, Content.resolve(LOCAL)) for path in LOCAL_FILES]
+    return [(path.stem, result) for path, content in asked for result in run_cases(content, read_cases(path))]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +30,7 @@ def test_every_case_holds_and_there_are_many(ran):
     """The packs answer each case as its author expects; a difference names the case and both values."""
     failed = [f"{name}: {result.case.case}: {result.differences}" for name, result in ran if result.differences]
     assert not failed
-    assert len(ran) >= 80
+    assert sum(len(read_cases(path).cases) for path in (*FILES, *LOCAL_FILES)) >= 300
 
 
 def test_a_wrong_expectation_is_noticed():
@@ -48,6 +44,9 @@ def test_a_wrong_expectation_is_noticed():
         "first_possible_on": case.as_of.replace(year=1999),
         "min_end_on": case.as_of.replace(year=1999),
         "max_end_on": case.as_of.replace(year=1999),
+        "basis": "nothing",
+        "papers": ("没有",),
+        "due_on": {"feedback": case.as_of.replace(year=1999)},
         "reasons": ("no.such",),
         "missing_papers": ("没有",),
         "channel": "nowhere",
@@ -61,73 +60,18 @@ def test_a_wrong_expectation_is_noticed():
     assert len(result.differences) == len(wrong)
 
 
-def reached(ran: list[tuple[str, CaseResult]]) -> Iterator[tuple[str, str]]:
-    for _, result in ran:
-        decision = result.decision
-        packs = [decision.pack]
-        if decision.publicity is not None:
-            packs.append(decision.publicity.pack)
-            yield decision.publicity.pack, f"classes.{decision.publicity.class_id}"
-            yield decision.publicity.pack, "clock_start"
-        codes = [reason.code for reason in decision.reasons]
-        codes += [limit.reason.code for limit in decision.deadlines]
-        codes += [f"channels.{decision.channel.id}"] if decision.channel else []
-        yield from ((pack, code) for pack in packs for code in codes)
-
-
-def test_every_rule_of_a_shipped_pack_is_reached_by_a_case(ran):
-    """No class, ground, requirement, clock, channel or period of a pack goes without a case."""
-    seen = set(reached(ran))
-    missing = []
-    for path in PACKS:
-        spec = Content.resolve().load("rule_packs", path.relative_to(ROOT / "rule_packs").as_posix(), RulePackSpec)
-        if spec.overrides:
-            continue  # a pack of overrides decides about no record; tests/rules/test_classification.py reaches its rules
-        lengths = {name for item in spec.classes for name in (item.min, item.max) if name is not None}
-        for _, code, _ in spec.entries():
-            section, _, name = code.partition(".")
-            if section == "values" and name not in lengths:
-                continue  # limits and clock lengths are reached through their rules; the mutation test covers their numbers
-            if (spec.pack, code) not in seen and not (code == "transition" and spec.pack in FIRST):
-                missing.append(f"{spec.pack} {code}")
-    assert missing == []
-
-
-FIRST = {"cn/repair/2017-07-31", "cn/market_repair/2021-09-01"}
-"""Nothing was in force before these, so their transition has nothing to choose from."""
-
-
-def _numbers() -> Iterator[tuple[str, int, int]]:
-    for path in PACKS:
-        for match in NUMBER.finditer(path.read_text(encoding="utf-8")):
-            for change in (-1, 1):
-                if int(match.group(2)) + change >= 0:
-                    yield path.relative_to(ROOT / "rule_packs").as_posix(), match.start(2), change
-
-
-def test_a_change_of_any_number_in_a_pack_makes_a_case_fail(tmp_path):
-    """Each period, amount and clock of each shipped pack, moved by one, is noticed by at least one case."""
-    cases = [read_cases(path) for path in FILES]
-    mutants = list(_numbers())
-    survivors = []
-    for place, at, change in mutants:
-        shutil.copytree(ROOT / "rule_packs", tmp_path / "rule_packs", dirs_exist_ok=True)
-        target = tmp_path / "rule_packs" / place
-        text = target.read_text(encoding="utf-8")
-        number = re.match(r"\d+", text[at:])
-        assert number is not None
-        target.write_text(f"{text[:at]}{int(number.group()) + change}{text[at + number.end() :]}", encoding="utf-8")
-        if not _noticed(Content(tmp_path), cases, place.split("/")[1]):
-            survivors.append(f"{place}:{text.count(chr(10), 0, at) + 1} {change:+d}")
-    assert len(mutants) >= 50
-    assert survivors == []
-
-
-def _noticed(content: Content, cases: list[CaseFile], topic: str) -> bool:
-    try:
-        return any(result.differences for file in cases if file.topic == topic for result in run_cases(content, file))
-    except ContentError:
-        return True  # the pack no longer loads, for instance because its minimum exceeds its maximum
+def test_a_case_for_each_value_is_asked_once_for_each(ran):
+    """Each combination of the values is a question of its own, named by its values, with the other facts unchanged."""
+    file = read_cases(next(path for path in FILES if path.stem == "notice_527_kinds"))
+    case = next(case for case in file.cases if len(case.for_each) == 2)
+    first, second = case.for_each.values()
+    asked = list(case.questions())
+    assert len(asked) == len(first) * len(second) == len({item.case for item in asked})
+    assert {tuple(item.facts[name] for name in case.for_each) for item in asked} == {
+        (one, other) for one in first for other in second
+    }
+    assert all(item.facts.items() >= case.facts.items() and item.expect == case.expect for item in asked)
+    assert {item.case for item in asked} <= {result.case.case for _, result in ran}
 
 
 def test_case_files_are_read_strictly(tmp_path):

@@ -8,7 +8,7 @@ from datetime import date
 
 from credit_tier.rules.compile import Law, Reason, Window
 from credit_tier.rules.facts import Fact, Facts, Recorder, checked
-from credit_tier.rules.judge import Judge, Verdict
+from credit_tier.rules.judge import Verdict
 from credit_tier.rules.resolve import RulePack
 from credit_tier.specs.rulepack import Channel, Clock, Paper
 from credit_tier.temporal import AsOf, WorkingCalendar
@@ -111,7 +111,7 @@ def evaluate(
     """
     given = Recorder(checked(pack.facts, facts))
     on = as_of.on
-    outcome = judge_of(pack)(given, on)
+    outcome = pack.judge(given, on)
     law = pack.law
     applies = outcome.verdict in {Verdict.ELIGIBLE, Verdict.NOT_YET}
     papers = _papers(law, outcome.window, given, on) if applies else {}
@@ -143,16 +143,6 @@ def evaluate(
         pack=pack.id,
         digest=pack.digest,
     )
-
-
-def judge_of(pack: RulePack) -> Judge:
-    """Return the judge of a pack, with the earlier packs of its jurisdiction at hand."""
-
-    def earlier(day: date) -> Law | None:
-        found = pack.earlier(day)
-        return found.law if found is not None else None
-
-    return Judge(pack.law, earlier)
 
 
 def _publicity(window: Window | None) -> Publicity | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 
 from credit_tier.errors import Fault, RuleError, UsageError
-from credit_tier.specs.rulepack import FactSpec, fen
+from credit_tier.specs.rulepack import FactSpec, FactType, fen
 from credit_tier.temporal import parse_date
 
 Fact = date | str | frozenset[str] | int | bool | None
@@ -29,49 +30,47 @@ def codes_of(value: object) -> frozenset[str]:
     return frozenset(part.strip() for part in parts if part.strip())
 
 
-def _converter(fact: FactSpec) -> Callable[[object], Fact]:
-    """Return the function that takes a given value of one fact and refuses other types by TypeError."""
+def _date(value: object) -> Fact:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise TypeError("datetime.date")
 
-    def take_date(value: object) -> Fact:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            return value
-        raise TypeError("datetime.date")
 
-    def take_code(value: object) -> Fact:
-        if isinstance(value, str):
-            return value or None
-        raise TypeError("text")
+def _code(value: object) -> Fact:
+    if isinstance(value, str):
+        return value or None
+    raise TypeError("text")
 
-    known: dict[str, frozenset[str]] = {}
 
-    def take_codes(value: object) -> Fact:
-        if isinstance(value, str):
-            found = known.get(value)
-            if found is None:
-                found = codes_of(value)
-                if len(known) < 10_000:
-                    known[value] = found
-            return found or None
-        return codes_of(value) or None
+def _codes(value: object) -> Fact:
+    return (_known_codes(value) if isinstance(value, str) else codes_of(value)) or None
 
-    def take_integer(value: object) -> Fact:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        raise TypeError("int (money: fen)")
 
-    def take_boolean(value: object) -> Fact:
-        if isinstance(value, bool):
-            return value
-        raise TypeError("bool")
+_known_codes = lru_cache(maxsize=10_000)(codes_of)
+"""A city's records share a few hundred combinations of codes."""
 
-    return {
-        "date": take_date,
-        "code": take_code,
-        "codes": take_codes,
-        "money": take_integer,
-        "integer": take_integer,
-        "boolean": take_boolean,
-    }[fact.type]
+
+def _integer(value: object) -> Fact:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError("int (money: fen)")
+
+
+def _boolean(value: object) -> Fact:
+    if isinstance(value, bool):
+        return value
+    raise TypeError("bool")
+
+
+_TAKE: dict[FactType, Callable[[object], Fact]] = {
+    "date": _date,
+    "code": _code,
+    "codes": _codes,
+    "money": _integer,
+    "integer": _integer,
+    "boolean": _boolean,
+}
+"""Type of a fact -> function that takes a given value and refuses other types by TypeError."""
 
 
 def checked(declared: Mapping[str, FactSpec], facts: Mapping[str, object]) -> dict[str, Fact]:
@@ -103,7 +102,7 @@ def checked(declared: Mapping[str, FactSpec], facts: Mapping[str, object]) -> di
         if value is None:
             continue
         try:
-            taken = _converter(fact)(value)
+            taken = _TAKE[fact.type](value)
         except TypeError as error:
             faults.append(Fault("CT-RULE-021", name, f"a {fact.type} fact takes {error}.", "Convert the value first."))
             continue
@@ -175,7 +174,7 @@ def row_reader(declared: Mapping[str, FactSpec]) -> Callable[[Mapping[str, objec
     ------
     RuleError (CT-RULE-021), by the function returned, if a column holds another type than the fact.
     """
-    plan = [(name, fact.column, _converter(fact)) for name, fact in declared.items() if fact.column is not None]
+    plan = [(name, fact.column, _TAKE[fact.type]) for name, fact in declared.items() if fact.column is not None]
 
     def read(row: Mapping[str, object]) -> dict[str, Fact]:
         facts: dict[str, Fact] = {}

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from credit_tier.content import Content
 from credit_tier.errors import RuleError
 from credit_tier.rules.compile import Reason
-from credit_tier.rules.evaluate import Decision, evaluate, judge_of
+from credit_tier.rules.evaluate import Decision, evaluate
 from credit_tier.rules.facts import row_reader
 from credit_tier.rules.judge import Verdict
 from credit_tier.rules.resolve import RulePack, resolve
@@ -88,7 +88,7 @@ class Assessor:
         self.columns = tuple(dict.fromkeys((self.records.subject, self.records.record_id, *named)))
         self._on = as_of.on
         self._read = row_reader(pack.facts)
-        self._judge = judge_of(pack)
+        self._judge = pack.judge
 
     def __call__(self, row: Mapping[str, object]) -> RepairAssessment:
         """Return the assessment of one row.

@@ -17,6 +17,7 @@ from credit_tier.canonical import combined_digest
 from credit_tier.content import Content, ContentFile
 from credit_tier.errors import Fault, RuleError, UsageError
 from credit_tier.rules.compile import Law
+from credit_tier.rules.judge import Judge
 from credit_tier.specs.rulepack import FactSpec, RulePackSpec
 from credit_tier.specs.rulepack_check import ends_of, faults, overlaps
 
@@ -84,6 +85,16 @@ class RulePack:
             )
         return Law(self.spec, since=self.since)
 
+    @cached_property
+    def judge(self) -> Judge:
+        """Return the judge of records under these rules, with the earlier packs of the jurisdiction at hand."""
+
+        def earlier(day: date) -> Law | None:
+            found = self.shelf.on(day)
+            return found.law if found is not None else None
+
+        return Judge(self.law, earlier)
+
     @property
     def id(self) -> str:
         """Return the id of the nearest pack, for example cn/repair/2026-04-01."""
@@ -93,10 +104,6 @@ class RulePack:
     def facts(self) -> dict[str, FactSpec]:
         """Return every fact that this pack, or an earlier one that may govern a period, can read."""
         return self.shelf.facts
-
-    def earlier(self, on: date) -> RulePack | None:
-        """Return the pack of the same jurisdiction and topic that was in force on another day, or None."""
-        return self.shelf.on(on)
 
 
 class Shelf:
