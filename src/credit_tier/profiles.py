@@ -5,7 +5,6 @@ A score is a function of (records known before as_of, content, bundle); every re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
     from credit_tier.features.table import FeatureTable
     from credit_tier.learning.bundle import Bundle
     from credit_tier.learning.explain import Reasons
-    from credit_tier.rules.repair import RepairAssessment
-    from credit_tier.rules.resolve import RulePack
 
-SCORES, REASONS, SUMMARY = "scores.parquet", "reasons.parquet", "scores.json"
+SCORES, REASONS, OVERRIDES, SUMMARY = "scores.parquet", "reasons.parquet", "overrides.parquet", "scores.json"
 
 
 @dataclass(frozen=True)
@@ -42,15 +39,18 @@ class CityScores:
 
     Attributes
     ----------
-    scores : one row per enterprise, sorted by code: `code, as_of, risk_class, probability, raw_score, points` (0 to 1000 for
-        display), `base_points`, `dim_<dimension>` (points; base and dimensions sum to the unrounded points), then kept columns.
+    scores : one row per enterprise, sorted by code: `code, as_of, risk_class, model_class` (before overrides), `override` (the
+        rule that gives the class, empty if the model does), `probability, raw_score, points` (0 to 1000 for display), `base_points`,
+        `dim_<dimension>` (points; base and dimensions sum to the unrounded points), then kept columns.
     reasons : `code, rank, feature, dimension, title_zh, title_en, points, value`; the strongest contributions first. Names and
         titles are of an enumerated type, a byte or two each.
-    summary : counts by class, the cuts, and the digests of lake, content and bundle.
+    overrides : `code, rule, table, record_id, event_on`: every record by which an override holds somebody who was scored.
+    summary : counts by class, the cuts, what overrides did, and the digests of lake, content and bundle.
     """
 
     scores: nw.DataFrame[Any]
     reasons: nw.DataFrame[Any]
+    overrides: nw.DataFrame[Any]
     summary: dict[str, Any]
 
     def to_pandas(self) -> pd.DataFrame:
@@ -58,11 +58,12 @@ class CityScores:
         return engines.to_pandas(self.scores)
 
     def save(self, folder: Path) -> None:
-        """Write `scores.parquet`, `reasons.parquet` and, last, `scores.json`."""
+        """Write `scores.parquet`, `reasons.parquet`, `overrides.parquet` and, last, `scores.json`."""
         import json
 
         engines.write_parquet(folder / SCORES, self.scores)
         engines.write_parquet(folder / REASONS, self.reasons)
+        engines.write_parquet(folder / OVERRIDES, self.overrides)
         write_text(folder / SUMMARY, json.dumps(self.summary, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
 
 
@@ -79,6 +80,9 @@ class Profile:
     dimensions: dict[str, float]
     reasons: list[dict[str, Any]]
     digests: dict[str, str]
+    model_class: RiskClass
+    overrides: list[dict[str, Any]]
+    """What holds the enterprise: rule, whether it `gives` the class, the law, and the records behind it."""
     previous_class: str | None = None
     previous_points: int | None = None
 
@@ -108,32 +112,40 @@ def score(
     *,
     keep: tuple[str, ...] = (),
     previous: Path | None = None,
+    jurisdiction: str = "cn",
     threads: int = 1,
     reasons: int = 5,
 ) -> CityScores:
     """Score everybody whom the bundle's model scores at an as_of, and give each a risk class.
+
+    The class is the model's, changed by the overrides in force (see :mod:`credit_tier.rules.classification`). An enterprise without
+    records of its own is scored like any other, from the register and its groups; how many there are is told.
 
     Parameters
     ----------
     bundle : the model; its own declaration and features are used, not those of the content.
     content : gives the class policy `pipelines/tiers.yaml`.
     keep : columns of the register (as known at as_of) or of the planned event to carry along, for instance the strata of a plan.
-    previous : folder of the scores before these: classes then change only beyond the policy's hysteresis, and who went where is told.
+    previous : folder of the scores before these: the model's classes then change only beyond the policy's hysteresis, and who went
+        where is told. An override acts and ends at once.
+    jurisdiction : whose overrides are asked: cn, cn-32, cn-3205 or cn-320505.
     reasons : contributions kept per enterprise.
 
     Raises
     ------
     UsageError : CT-PROF-001 the class policy is made for another model, CT-PROF-002 no scores in `previous`, CT-PROF-004 they are
         of the same day or a later one.
-    FeatureError, LearningError : the bundle does not fit the lake.
+    FeatureError, LearningError : the bundle does not fit the lake; RuleError, LakeError : the overrides are wrong or do not fit it.
 
     Source: DESIGN section 5, Score and profile.
     """
     import numpy as np
 
     from credit_tier.features import build, spine
+    from credit_tier.features.coverage import without_records
     from credit_tier.learning.classes import migration, ranks_of
     from credit_tier.learning.explain import score_and_explain
+    from credit_tier.overriding import overridden
 
     spec = ModelSpec.model_validate(bundle.manifest["declaration"])
     tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
@@ -152,13 +164,16 @@ def score(
     earlier = None
     if before is not None:
         earlier = np.empty(len(order), np.int8)
-        earlier[order] = before["previous_rank"]
-    cuts, ranks = ranks_of(tiers, scored.probability, earlier)
+        earlier[order] = before["model_rank"]
+    cuts, model_ranks = ranks_of(tiers, scored.probability, earlier)
+    bound = overridden(lake, content, as_of, codes, model_ranks[order], jurisdiction=jurisdiction)
     names = engines.frame({"class": [str(RiskClass.from_rank(rank)) for rank in range(4)]})["class"]
     columns: dict[str, Any] = {
         "code": codes.to_native(),
         "as_of": np.full(len(codes), np.datetime64(as_of.on, "D")),
-        "risk_class": names[ranks[order]].to_native(),
+        "risk_class": names[bound.ranks].to_native(),
+        "model_class": names[model_ranks[order]].to_native(),
+        "override": bound.named.to_native(),
         "probability": scored.probability[order],
         "raw_score": scored.raw_score[order],
         "points": scored.points_shown[order],
@@ -173,15 +188,19 @@ def score(
         columns |= {name: before[name] for name in ("previous_class", "previous_points")}
         changes = {
             "previous": before["digest"],
-            "migration": migration(earlier, ranks),
+            "migration": migration(before["rank"], bound.ranks),
             "new": int((earlier < 0).sum()),
-            "held": int(((ranks != cuts.ranks(scored.probability)) & (earlier >= 0)).sum()),
+            "held": int(((model_ranks != cuts.ranks(scored.probability)) & (earlier >= 0)).sum()),
         }
+    silent = without_records(table, lake.register)[order]
     summary = {
         "as_of": str(as_of),
         "model": spec.model,
         "enterprises": len(codes),
-        "classes": {name: int((ranks == rank).sum()) for rank, name in enumerate(names)},
+        "classes": _counts(bound.ranks),
+        "model_classes": _counts(model_ranks),
+        "overrides": bound.summary,
+        "without_records": {"enterprises": int(silent.sum()), "classes": _counts(bound.ranks[silent])},
         "cuts": {"B": cuts.b, "C": cuts.c, "D": cuts.d},
         "tiers": {"reference": tiers.reference, "verified": tiers.verified, "hysteresis": tiers.hysteresis},
         **changes,
@@ -200,7 +219,12 @@ def score(
             ),
         },
     }
-    return CityScores(engines.frame(columns), _reason_frame(told, codes, order), summary)
+    return CityScores(engines.frame(columns), _reason_frame(told, codes, order), bound.hits, summary)
+
+
+def _counts(ranks: NDArray[np.int8]) -> dict[str, int]:
+    """Return how many are in each class."""
+    return {str(RiskClass.from_rank(rank)): int((ranks == rank).sum()) for rank in range(4)}
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -215,7 +239,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 
 def _before(folder: Path, codes: nw.Series[Any], as_of: AsOf) -> dict[str, Any]:
-    """Return rank (-1: none), class and points of the run before for each code, and that run's digest."""
+    """Return ranks (-1: none; the model's and the final one), class and points of the run before, and that run's digest."""
     import narwhals as nw
 
     summary = _summary(folder)
@@ -226,16 +250,25 @@ def _before(folder: Path, codes: nw.Series[Any], as_of: AsOf) -> dict[str, Any]:
             what=f"these scores are as of {summary['as_of']}, not before {as_of}.",
             advice="Name the folder of an earlier run.",
         )
-    scores = engines.read_parquet(folder / SCORES).select("code", "risk_class", "points")
+    scores = engines.read_parquet(folder / SCORES)
+    own = "model_class" if "model_class" in scores.columns else "risk_class"  # runs before there were overrides
+    scores = scores.select("code", "risk_class", "points", nw.col(own).alias("own"))
     found = codes.alias("code").to_frame().join(scores, on="code", how="left")
-    ranks = {str(RiskClass.from_rank(rank)): rank for rank in range(4)}
-    rank = found["risk_class"].cast(nw.String).replace_strict(ranks, default=None, return_dtype=nw.Int8).fill_null(-1)
     return {
-        "previous_rank": rank.to_numpy(),
+        "model_rank": _rank(found["own"]),
+        "rank": _rank(found["risk_class"]),
         "previous_class": found["risk_class"].to_native(),
         "previous_points": found["points"].to_native(),
         "digest": summary["digests"]["scores"],
     }
+
+
+def _rank(classes: nw.Series[Any]) -> NDArray[np.int8]:
+    """Return 0 for A to 3 for D, -1 where there is no class."""
+    import narwhals as nw
+
+    ranks = {str(RiskClass.from_rank(rank)): rank for rank in range(4)}
+    return classes.cast(nw.String).replace_strict(ranks, default=None, return_dtype=nw.Int8).fill_null(-1).to_numpy()
 
 
 def profile(folder: Path, code: str) -> Profile:
@@ -262,6 +295,8 @@ def profile(folder: Path, code: str) -> Profile:
         code=code,
         as_of=summary["as_of"],
         risk_class=RiskClass(row["risk_class"]),
+        model_class=RiskClass(row["model_class"]),
+        overrides=_overrides(folder, code, row["override"], summary),
         probability=row["probability"],
         points=row["points"],
         base_points=row["base_points"],
@@ -273,48 +308,59 @@ def profile(folder: Path, code: str) -> Profile:
     )
 
 
-@dataclass(frozen=True)
-class Worklist:
-    """Adverse records of a city under the rules of one day.
+def with_records(found: Profile, lake: Lake, bundle: Bundle, *, most: int = 5) -> Profile:
+    """Return a profile whose reasons name the records behind them, as they were known at its as_of.
 
-    Attributes
+    Each reason gets `records`: `table`, `count` and the `newest` few, each with `record_id` (left out where it is personal) and
+    `event_on`; None where the feature is a figure of a group or of the planned event.
+
+    Parameters
     ----------
-    items : what somebody can do something about, most urgent first.
-    verdicts : verdict -> records, over all records, also those that need nothing.
-    pack : the rule pack in force.
-    """
-
-    items: list[RepairAssessment]
-    verdicts: dict[str, int]
-    pack: RulePack
-
-
-def repair_worklist(
-    lake: Lake, content: Content, as_of: AsOf, *, jurisdiction: str = "cn", topic: str = "repair"
-) -> Worklist:
-    """Assess every adverse record known at an as_of: who can be helped now, who next and when (信用修复工作清单).
+    lake, bundle : those of the scoring run. most : records named per reason.
 
     Raises
     ------
-    RuleError if no pack is in force that day; LakeError if the pack's table is not in the lake.
+    UsageError (CT-PROF-005) if lake or bundle are not those of the scores.
     """
-    from collections import Counter
+    from dataclasses import asdict, replace
 
-    from credit_tier.features.records import visible_rows
-    from credit_tier.rules.repair import Assessor, worklist
-    from credit_tier.rules.resolve import resolve
+    from credit_tier.features.explain import newest_behind
 
-    pack = resolve(content, jurisdiction, topic, as_of.on)
-    judge = Assessor(pack, as_of)
-    verdicts: Counter[str] = Counter()
+    for name, digest in (("lake", lake.digest), ("bundle", bundle.digest)):
+        if found.digests[name] != digest:
+            raise UsageError.of(
+                "CT-PROF-005",
+                where=name,
+                what=f"this is not the {name} of these scores.",
+                advice=f"Name the {name} whose digest stands in {SUMMARY}, or score again.",
+            )
+    features = {spec.id: spec for spec in bundle.features}
+    as_of = AsOf.parse(found.as_of)
+    reasons = []
+    for reason in found.reasons:
+        behind = newest_behind(lake, features[reason["feature"]], found.code, as_of, most=most)
+        reasons.append({**reason, "records": None if behind is None else asdict(behind)})
+    return replace(found, reasons=reasons)
 
-    def counted() -> Iterator[RepairAssessment]:
-        for row in visible_rows(lake, judge.table, judge.columns, as_of):
-            found = judge(row)
-            verdicts[found.verdict.value] += 1
-            yield found
 
-    return Worklist(worklist(counted()), dict(sorted(verdicts.items())), pack)
+def _overrides(folder: Path, code: str, gives: str, summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the overrides that hold an enterprise, the one that gives the class first, each with its records."""
+    import narwhals as nw
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for hit in engines.read_parquet(folder / OVERRIDES).filter(nw.col("code") == code).rows(named=True):
+        found.setdefault(hit["rule"], []).append({name: hit[name] for name in ("table", "record_id", "event_on")})
+    law = {name: told for name, told in summary["overrides"]["rules"].items() if name in found}
+    counts = ("holds", "gives", "changes")
+    return [
+        {
+            "rule": name,
+            "gives": name == gives,
+            **{key: value for key, value in law[name].items() if key not in counts},
+            "records": found[name],
+        }
+        for name in sorted(law, key=lambda name: name != gives)
+    ]
 
 
 def _by_code(lake: Lake, rows: nw.DataFrame[Any]) -> tuple[nw.Series[Any], NDArray[np.int64]]:

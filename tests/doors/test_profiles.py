@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from credit_tier.data.ingest import ingest
 from credit_tier.data.lake import Lake
 from credit_tier.errors import UsageError
 from credit_tier.features import build, spine
+from credit_tier.features.explain import records_behind
 from credit_tier.learning.explain import explain
 from credit_tier.specs.model import ModelSpec
 from credit_tier.temporal import AsOf
@@ -34,9 +36,10 @@ def test_base_and_dimensions_add_up_to_the_points(scored) -> None:
 def test_classes_rise_with_probability_and_follow_the_declared_shares(scored) -> None:
     """A riskier enterprise is never in a lower class; shares are those of the policy, ties to the higher class."""
     table = scored.to_pandas().sort_values("probability")
-    assert table["risk_class"].is_monotonic_increasing
-    share = (table["risk_class"] == "A").mean()
+    assert table["model_class"].is_monotonic_increasing
+    share = (table["model_class"] == "A").mean()
     assert 0.70 < share <= 0.733
+    assert scored.summary["model_classes"] == table["model_class"].value_counts().to_dict()
     assert scored.summary["classes"] == table["risk_class"].value_counts().to_dict()
 
 
@@ -109,7 +112,9 @@ def test_a_later_run_tells_who_went_where_and_changes_few_classes(
     changed = sum(code in old and now_ != old[code] for code, now_, _, _ in now)
     assert changed == sum(n for (a, b), n in cells.items() if a != b)
     assert changed < sum(code in old and without[code] != old[code] for code in without)
-    assert told["held"] == sum(code in old and without[code] != now_ for code, now_, _, _ in now) > 0
+    free = dict(scored.scores.select("code", "model_class").iter_rows())
+    kept = later.scores.select("code", "model_class").iter_rows()
+    assert told["held"] == sum(code in old and free[code] != now_ for code, now_ in kept) > 0
     later.save(tmp_path / "now")
     found = profiles.profile(tmp_path / "now", next(code for code, *_ in now if code in old))
     assert (found.previous_class, found.previous_points) != (None, None)
@@ -170,19 +175,6 @@ def test_the_class_policy_must_be_made_for_the_model(lake, trained, tmp_path: Pa
         profiles.score(lake, Content.resolve(tmp_path), trained.bundle, AS_OF)
 
 
-def test_the_worklist_covers_every_known_record_and_cites_its_pack(lake, content) -> None:
-    """Every visible penalty gets a decision; helpful ones come first."""
-    found = profiles.repair_worklist(lake, content, AS_OF)
-    import narwhals as nw
-
-    from credit_tier.features.visible import is_visible
-
-    visible = len(lake.frame("penalties").filter(is_visible(nw.lit(AS_OF.day))).collect())
-    assert sum(found.verdicts.values()) == visible
-    assert [item.step for item in found.items] == sorted(item.step for item in found.items)
-    assert {item.pack for item in found.items} == {found.pack.id}
-
-
 def test_the_feature_table_says_what_it_was_made_from(lake, content, tmp_path: Path) -> None:
     """Digests of lake, content and features travel in the file; codes stand beside the values."""
     made = profiles.feature_table(lake, content, AS_OF, tmp_path / "features.parquet")
@@ -193,3 +185,28 @@ def test_the_feature_table_says_what_it_was_made_from(lake, content, tmp_path: P
     table = pl.read_parquet(tmp_path / "features.parquet")
     assert table["code"].is_sorted()
     assert table.columns[2:] == [f.id for f in made.features]
+
+
+def test_reasons_name_the_records_behind_them(scored, lake, trained, tmp_path: Path) -> None:
+    """As many records as `features explain` finds, the newest named, none for figures of groups, and only for the lake of the scores."""
+    scored.save(tmp_path)
+    several = 0
+    for code in scored.scores["code"].to_list()[::700]:
+        told = profiles.with_records(profiles.profile(tmp_path, code), lake, trained.bundle, most=2)
+        specs = {f.id: f for f in trained.bundle.features}
+        for reason in told.reasons:
+            spec, behind = specs[reason["feature"]], reason["records"]
+            if spec.source == "spine" or spec.group_by is not None:
+                assert behind is None
+                continue
+            every = records_behind(lake, spec, code, AS_OF).records
+            assert (behind["table"], behind["count"]) == (spec.source, len(every))
+            days = sorted((line["event_on"] for line in every), reverse=True)
+            assert [line["event_on"] for line in behind["newest"]] == days[:2]
+            for line in behind["newest"]:
+                assert line in [{k: each[k] for k in line} for each in every]
+            several += len(every) > 2
+    assert several > 3
+    strange = replace(profiles.profile(tmp_path, code), digests={**scored.summary["digests"], "lake": "0"})
+    with pytest.raises(UsageError, match="CT-PROF-005 lake"):
+        profiles.with_records(strange, lake, trained.bundle)

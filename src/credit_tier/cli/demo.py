@@ -92,6 +92,7 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
     from credit_tier.data.lake import Lake
     from credit_tier.data.quality import validate
     from credit_tier.files import write_bytes
+    from credit_tier.repairs import repair_worklist
     from credit_tier.reports import page
     from credit_tier.reports.round import Round
     from credit_tier.reports.round import page as round_page
@@ -125,7 +126,7 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
     with steps.step("核验 verify"):
         verdict = draws.verify(out / "draw")
     with steps.step("修复清单 repair worklist"):
-        worklist = profiles.repair_worklist(lake, content, as_of)
+        worklist = repair_worklist(lake, content, as_of)
         write_bytes(out / "repair_worklist.csv", csv_bytes(worklist.items))
     with steps.step("网页 page"):
         riskiest = str(scores.scores.sort("probability", "code", descending=[True, False])["code"][0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="线程数 · threads")]
+JurisdictionOption = Annotated[
+    str, typer.Option("--jurisdiction", help="法域,如 cn、cn-32、cn-3205 · whose overrides are asked")
+]
+NEWEST = 5
+"""Records shown behind a reason or an override."""
 CORES = min(os.cpu_count() or 1, 8)
 
 
@@ -153,6 +158,7 @@ def score(
             "--previous", help="上一次评分目录 · folder of the scores before: steadier classes, and who went where"
         ),
     ] = None,
+    jurisdiction: JurisdictionOption = "cn",
     threads: ThreadsOption = CORES,
     trust: TrustOption = None,
     content: ContentOption = None,
@@ -170,7 +176,14 @@ def score(
         model = _bundle(bundle, store, trust or [], found)
         wanted = tuple(keep or draws.columns_to_keep(draws.load_spec(content=found)))
         scored = profiles.score(
-            Lake.open(lake), found, model, AsOf.parse(as_of), keep=wanted, previous=previous, threads=threads
+            Lake.open(lake),
+            found,
+            model,
+            AsOf.parse(as_of),
+            keep=wanted,
+            previous=previous,
+            jurisdiction=jurisdiction,
+            threads=threads,
         )
         scored.save(out)
     summary = scored.summary
@@ -195,35 +208,111 @@ def score(
         lines=[
             *table(f"信用风险分类 risk classes · {total:,} · {as_of}", ["类 class", "户数 count", "占比 share"], rows),
             *moved,
+            *_overrides_told(summary),
             str(model.signer),
             f"→ {out / profiles.SCORES}",
         ],
     )
 
 
+def _overrides_told(summary: dict[str, Any]) -> list[str]:
+    """Say what overrides did to the classes, and who was scored without records."""
+    told = summary["overrides"]
+    silent = summary["without_records"]["enterprises"]
+    alone = f"没有自身记录而评分 scored without records of their own: {silent:,}"
+    if told["pack"] is None:
+        why = {
+            "no_pack": "内容中没有直接判定规则包 · the content has no pack of overrides",
+            "not_in_force": "该日没有施行的直接判定规则包,仅按模型分类 · no pack of overrides was in force that day; classes are the model's",
+        }
+        return [why[told["why"]], alone]
+    rows = [
+        [
+            rule["zh"],
+            f"{rule['holds']:,}",
+            f"{rule['changes']:,}",
+            f"{rule['reference']['instrument']}{rule['reference']['article']}",
+            "是 yes" if rule["verified"] else "否 no",
+        ]
+        for rule in told["rules"].values()
+    ]
+    headers = ["规则 rule", "适用 holds", "改变类别 changes", "依据 reference", "已核对 verified"]
+    return [*table(f"直接判定 overrides · {told['pack']}", headers, rows), alone]
+
+
 def profile(
     scores: Annotated[Path, typer.Argument(help="评分目录 · folder written by score")],
     code: Annotated[str, typer.Argument(help="统一社会信用代码 · credit code")],
+    lake: Annotated[
+        Path | None,
+        typer.Option(
+            "--lake",
+            help="该次评分的数据湖:列出理由背后的记录 · lake of the scores: name the records behind the reasons",
+        ),
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="该次评分的模型包 · bundle of the scores")] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="从 MLflow 取现役模型 · take the champion from this MLflow store")
+    ] = None,
+    trust: TrustOption = None,
+    content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """一户的信用画像 · The credit profile of one enterprise: class, points by dimension, reasons."""
+    """一户的信用画像 · The credit profile of one enterprise: class, points by dimension, reasons, and the records behind them."""
     from dataclasses import asdict
 
     from credit_tier import profiles
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
 
     found = profiles.profile(scores, code)
+    if lake is not None:
+        model = _bundle(bundle, store, trust or [], Content.resolve(*(content or ())))
+        found = profiles.with_records(found, Lake.open(lake), model, most=NEWEST)
     dimensions = [[name, f"{points:+.1f}"] for name, points in found.dimensions.items()]
+    headers = ["指标 feature", "分 points", "值 value", *([] if lake is None else ["记录 records"])]
     reasons = [
-        [item["title_zh"], f"{item['points']:+.1f}", "" if item["value"] is None else f"{item['value']:g}"]
+        [
+            item["title_zh"],
+            f"{item['points']:+.1f}",
+            "" if item["value"] is None else f"{item['value']:g}",
+            *([] if lake is None else [_records_of(item["records"])]),
+        ]
         for item in found.reasons
     ]
     before = "" if found.previous_class is None else f" (上次 before {found.previous_points}, {found.previous_class})"
     lines = [
-        f"截止 as_of {found.as_of} · 信用分 points {found.points}{before} · 类别 class {found.risk_class} {found.risk_class.label_zh} (内部参考 internal aid) · 概率 probability {found.probability:.2%}",
+        f"截止 as_of {found.as_of} · 信用分 points {found.points}{before} · 类别 class {found.risk_class} {found.risk_class.label_zh} (内部参考 internal aid;模型 by the model {found.model_class}) · 概率 probability {found.probability:.2%}",
+        *_held_by(found.overrides),
         *table(f"维度 dimensions (基准 base {found.base_points:.1f})", ["维度 dimension", "分 points"], dimensions),
-        *table("理由 reasons", ["指标 feature", "分 points", "值 value"], reasons),
+        *table("理由 reasons", headers, reasons),
     ]
-    emit({**asdict(found), "risk_class": str(found.risk_class)}, as_json=as_json, lines=lines)
+    emit(asdict(found), as_json=as_json, lines=lines)
+
+
+def _records_of(told: dict[str, Any] | None) -> str:
+    """Name a few records in a cell, and how many there are."""
+    if told is None:
+        return "— (同类数字 figure of a group)"
+    named = "、".join(f"{each.get('record_id', '—')} {each['event_on']}" for each in told["newest"])
+    more = f" 等共 {told['count']} 条" if told["count"] > len(told["newest"]) else ""
+    return f"{told['table']}: {named}{more}" if told["count"] else f"{told['table']}: 0"
+
+
+def _held_by(overrides: list[dict[str, Any]]) -> list[str]:
+    """Say which overrides hold an enterprise, by which law and which records."""
+    lines = []
+    for item in overrides:
+        law, first = item["reference"], item["records"][:NEWEST]
+        gives = "类别由此判定 gives the class" if item["gives"] else "未改变类别 changes nothing"
+        doubt = "" if item["verified"] else " (未核对 unverified)"
+        records = "、".join(f"{each['table']} {each['record_id'] or '—'} {each['event_on']}" for each in first)
+        more = f" 等共 {len(item['records'])} 条" if len(item["records"]) > len(first) else ""
+        lines += [
+            f"直接判定 override: {item['zh']} {item['en']} 〔{law['title_zh']}({law['instrument']}){law['article']}〕{doubt} · {gives}",
+            f"  记录 records: {records}{more}",
+        ]
+    return lines
 
 
 def _bundle(bundle: Path | None, store: Path | None, trust: list[Path], content: Content) -> Bundle:
@@ -239,5 +328,5 @@ def _bundle(bundle: Path | None, store: Path | None, trust: list[Path], content:
     if store is not None and bundle is None:
         return training.champion(store, content.load("pipelines", "tiers.yaml", TiersSpec).model, trust=trust)
     raise UsageError.of(
-        "CT-CLI-001", where="score", what="give --bundle or --store.", advice="--store takes the model's champion."
+        "CT-CLI-001", where="--bundle", what="give --bundle or --store.", advice="--store takes the model's champion."
     )

@@ -116,7 +116,7 @@ def worklist(
     from credit_tier.data.lake import Lake
     from credit_tier.errors import UsageError
     from credit_tier.files import write_bytes
-    from credit_tier.profiles import repair_worklist
+    from credit_tier.repairs import repair_worklist
     from credit_tier.rules.repair import Step
     from credit_tier.rules.wire import assessment_json
     from credit_tier.temporal import AsOf

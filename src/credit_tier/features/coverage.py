@@ -53,6 +53,28 @@ class Coverage:
         return self.known / self.rows
 
 
+def without_records(table: build.FeatureFrame, register: str) -> NDArray[np.bool_]:
+    """Return, row by row, whether no record of the subject's own counts in any feature: all stand at the declared value for none.
+
+    Features of the register, of groups, of related subjects and of the spine are not asked.
+
+    Parameters
+    ----------
+    register : name of the entity table.
+    """
+    own = [
+        column
+        for column, f in enumerate(table.features)
+        if f.source not in {register, "spine"} and f.group_by is None and f.via is None and f.shrink is None
+    ]
+    fills = np.array([np.nan if (fill := table.features[c].missing.fill) is None else fill for c in own], np.float32)
+    silent = np.ones(len(table), np.bool_)
+    for low in range(0, len(table), build.ROWS_AT_ONCE):
+        values = table.matrix()[low : low + build.ROWS_AT_ONCE][:, own]
+        silent[low : low + build.ROWS_AT_ONCE] = ((values == fills) | (np.isnan(values) & np.isnan(fills))).all(axis=1)
+    return silent
+
+
 def coverage(lake: Lake, features: tuple[FeatureSpec, ...], as_of: AsOf, *, by: str | None = None) -> list[Coverage]:
     """Return the coverage of features over everybody in the register at as_of, feature by feature, group by group.
 

@@ -74,6 +74,53 @@ class Explained:
     weight: float | None = None
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The records that count in a feature of one enterprise.
+
+    Attributes
+    ----------
+    table : the table of the records, which for a feature of related enterprises are theirs.
+    count : how many there are.
+    newest : the last to have happened, newest first: `record_id`, left out where it is personal, and `event_on`.
+    """
+
+    table: str
+    count: int
+    newest: list[dict[str, object]]
+
+
+def newest_behind(lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf, *, most: int = 5) -> Counted | None:
+    """Return the newest records that count in a feature at an as_of, None for a figure of a group or of a planned event.
+
+    Cheap: only the enterprise's records are read, and no value is computed.
+
+    Raises
+    ------
+    UsageError (CT-FEAT-022) if the register does not hold the code; LakeError if the lake lacks the table.
+    """
+    if feature.source == "spine" or feature.group_by is not None:
+        return None
+    number = lake.number_of(code)
+    if number is None:
+        raise _unknown(lake, as_of)
+    found = _counted(lake, feature, number, as_of)
+    newest = sorted(found, key=lambda line: (str(line["event_on"]), str(line.get("record_id", ""))), reverse=True)
+    shown: list[dict[str, object]] = [
+        {name: value for name, value in line.items() if name in {"record_id", "event_on"}} for line in newest[:most]
+    ]
+    return Counted(feature.source, len(found), shown)
+
+
+def _unknown(lake: Lake, as_of: AsOf) -> UsageError:
+    return UsageError.of(
+        "CT-FEAT-022",
+        where=str(lake.path),
+        what=f"the register does not know this enterprise before {as_of}.",
+        advice="Check the code and --as-of.",
+    )
+
+
 def records_behind(
     lake: Lake, feature: FeatureSpec, code: str, as_of: AsOf, *, planned: Mapping[str, str] | None = None
 ) -> Explained:
@@ -101,12 +148,7 @@ def records_behind(
     everybody = spine.grid(lake, (), [as_of.on])
     row = everybody.filter(nw.col("enterprise_no") == (-1 if number is None else number))
     if number is None or len(row) == 0:
-        raise UsageError.of(
-            "CT-FEAT-022",
-            where=str(lake.path),
-            what=f"the register does not know this enterprise before {as_of}.",
-            advice="Check the code and --as-of.",
-        )
+        raise _unknown(lake, as_of)
     given = planned or {}
     groups = {*(feature.group_by or ()), *(feature.shrink.towards if feature.shrink else ())}
     absent = sorted(groups - {*given, *lake.spec(lake.register).columns})

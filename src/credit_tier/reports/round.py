@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from credit_tier.draws import DrawRecord, Plan, Verdict
-from credit_tier.profiles import CityScores, Profile, Worklist
+from credit_tier.profiles import CityScores, Profile
+from credit_tier.repairs import Worklist
 from credit_tier.reports.charts import bars, curve, horizontal
 from credit_tier.reports.page import Block, Fact, Page, Section
 from credit_tier.rules.repair import Step
