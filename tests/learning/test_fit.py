@@ -160,6 +160,64 @@ def test_ids_and_seeds_that_lightgbm_cannot_take_are_refused(parts: Parts, spec:
     assert [fault.code for fault in caught.value.faults] == ["CT-LEARN-010", "CT-LEARN-010"]
 
 
+@pytest.mark.parametrize(
+    ("change", "settings", "code", "words"),
+    [
+        ({}, {"threads": 5000}, "CT-LEARN-010", "threads 1 to 256"),
+        ({"y": np.zeros_like}, {}, "CT-LEARN-010", "one outcome only"),
+        ({"y": np.ones_like}, {}, "CT-LEARN-010", "one outcome only"),
+        ({"x": np.ones_like}, {}, "CT-LEARN-011", "no feature takes two different values"),
+        ({"x": lambda x: np.full_like(x, np.nan)}, {}, "CT-LEARN-011", "no feature takes two different values"),
+        ({}, {"trees": Trees(min_rows_in_leaf=5000)}, "CT-LEARN-011", "leaves of fewer than 5000"),
+        ({}, {"trees": Trees(row_fraction=1e-6)}, "CT-LEARN-011", "a tree sees 0 rows"),
+    ],
+    ids=["threads", "no positive", "no negative", "constant", "all missing", "few rows", "few rows drawn"],
+)
+def test_what_kills_lightgbm_or_teaches_it_nothing_is_refused_before_it(
+    change: dict[str, Callable[[np.ndarray], np.ndarray]],
+    settings: dict[str, object],
+    code: str,
+    words: str,
+    parts: Parts,
+    new_spec: Callable[..., ModelSpec],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thousands of threads, one outcome, columns without a difference, leaves larger than the rows: told before LightGBM is called."""
+    frame = parts.train.frame
+    changed = replace(frame, **{name: make(getattr(frame, name)) for name, make in change.items()})
+    monkeypatch.setattr(lgb, "train", lambda *_, **__: pytest.fail("LightGBM was called"))
+    with pytest.raises(LearningError, match=code) as caught:
+        fit(
+            with_train(parts, changed),
+            new_spec(trees=settings.get("trees", Trees())),
+            seed=1,
+            threads=int(str(settings.get("threads", 1))),
+        )
+    assert words in str(caught.value)
+
+
+def test_a_column_without_a_value_beside_others_is_no_fault(parts: Parts, spec: ModelSpec) -> None:
+    """One empty column is left aside by the trees; the largest numbers that a frame may hold do no harm either."""
+    x = parts.train.frame.x.copy()
+    x[:, 0] = np.nan
+    x[:, 2] *= np.float32(5e37)
+    forest = fit(with_train(parts, replace(parts.train.frame, x=x)), spec, seed=1, threads=1).forest
+    assert 0 not in np.concatenate([tree.feature for tree in forest.trees])
+    assert 2 in np.concatenate([tree.feature for tree in forest.trees])
+
+
+def test_the_unit_of_weights_does_not_matter(parts: Parts, spec: ModelSpec) -> None:
+    """Weights ten thousand times as large, or as small, give the same trees to the last bit."""
+    frame = parts.train.frame
+    weight = np.where(frame.subject % 2 == 0, 1.0, 4.0)
+    texts = {
+        fit(with_train(parts, replace(frame, weight=weight * unit)), spec, seed=1, threads=1).forest.render()
+        for unit in (1.0, 2.0**14, 2.0**-14)
+    }
+    assert len(texts) == 1
+    assert texts != {fit(parts, spec, seed=1, threads=1).forest.render()}
+
+
 def test_a_tree_across_dimensions_cannot_be_grouped(parts: Parts, new_spec: Callable[..., ModelSpec]) -> None:
     """Grouping free trees by dimension is refused: their contributions have no dimension."""
     fitted: Fitted = fit(parts, new_spec(trees=Trees(rounds=5, leaves=16, confine=False)), seed=1, threads=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,13 @@ from credit_tier.learning.splits import Parts, TrainingFrame
 from credit_tier.specs.feature import FeatureSpec
 from credit_tier.specs.model import ModelSpec, Trees
 
+if TYPE_CHECKING:
+    import lightgbm
+
 MAX_FEATURES = 2000
+MAX_THREADS = 256
+"""With thousands of threads LightGBM hangs, with more the process dies."""
+
 _ID = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -58,7 +64,7 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
     ----------
     parts : the split; the calibration part is looked at only if `spec.trees.early_stopping_rounds` is given.
     seed : 0 or more; decides which rows and columns a tree sees where the spec takes fractions of them.
-    threads : 1 or more; one training at a time may use all cores.
+    threads : 1 to 256; one training at a time may use all cores.
 
     Raises
     ------
@@ -71,18 +77,14 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
     import lightgbm as lgb
 
     train = parts.train.frame
-    _guard(train, seed=seed, threads=threads)
+    guard(train, spec.trees, seed=seed, threads=threads)
     contributions = contributions_of(train.features, spec.trees.bridges)
     sets = [one.columns for one in contributions]
-    params = _parameters(spec.trees, train.features, sets, seed=seed, threads=threads)
-    names = [feature.id for feature in train.features]
-    data = lgb.Dataset(train.x, train.y, weight=train.weight, feature_name=names, params=params)
+    params = parameters(spec.trees, train.features, sets, seed=seed, threads=threads)
+    data = dataset(train, params)
     stopping: dict[str, Any] = {}
     if spec.trees.early_stopping_rounds is not None:
-        later = parts.calibrate.frame
-        stopping["valid_sets"] = [
-            lgb.Dataset(later.x, later.y, weight=later.weight, reference=data, feature_name=names, params=params)
-        ]
+        stopping["valid_sets"] = [dataset(parts.calibrate.frame, params, reference=data)]
         stopping["callbacks"] = [lgb.early_stopping(spec.trees.early_stopping_rounds, verbose=False)]
     booster = lgb.train(params, data, num_boost_round=spec.trees.rounds, **stopping)
     best = booster.best_iteration if booster.best_iteration > 0 else -1
@@ -99,10 +101,20 @@ def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:
     if spec.trees.confine:
         forest, spans = cut(forest, sets).grouped(sets)
     dimensions = tuple(one.id for one in contributions)
-    return Fitted(forest, train.features, dimensions, spans, _fills(train), seed, str(lgb.__version__))
+    return Fitted(forest, train.features, dimensions, spans, fills_of(train), seed, str(lgb.__version__))
 
 
-def _guard(train: TrainingFrame, *, seed: int, threads: int) -> None:
+def guard(train: TrainingFrame, trees: Trees, *, seed: int, threads: int) -> None:
+    """Refuse what would kill or hang the process in LightGBM, or end there in a model that says nothing.
+
+    Raises
+    ------
+    LearningError : CT-LEARN-010 columns, seed, threads or rows that LightGBM cannot take, CT-LEARN-011 nothing could be split; all
+        faults at once.
+
+    Source: `peers.md` section 7. Categories cannot occur (features are numbers), nor a list of directions of another length (it is
+    made from the features).
+    """
     faults = []
     if not 1 <= len(train.features) <= MAX_FEATURES:
         faults.append(
@@ -113,15 +125,56 @@ def _guard(train: TrainingFrame, *, seed: int, threads: int) -> None:
         for feature in train.features
         if not _ID.fullmatch(feature.id)
     ]
-    if seed < 0 or seed >= 2**31 or threads < 1:
-        faults.append(Fault("CT-LEARN-010", "fit", "seed is 0 to 2147483647 and threads at least 1."))
+    if seed < 0 or seed >= 2**31 or not 1 <= threads <= MAX_THREADS:
+        faults.append(Fault("CT-LEARN-010", "fit", f"seed is 0 to 2147483647 and threads 1 to {MAX_THREADS}."))
+    if train.positives in {0, len(train)}:
+        what = f"只有一种结果 · the {len(train)} training rows have one outcome only."
+        faults.append(Fault("CT-LEARN-010", "fit", what, "Train on more time, or widen the label."))
+    seen = int(len(train) * trees.row_fraction)
+    if seen < 2 * trees.min_rows_in_leaf:
+        what = f"行数不足 · a tree sees {seen} rows and may not make leaves of fewer than {trees.min_rows_in_leaf}: none can split."
+        faults.append(Fault("CT-LEARN-011", "fit", what, "Lower trees.min_rows_in_leaf, or train on more rows."))
+    elif len(train.features) and not _any_varies(train.x):
+        what = "没有变化的指标 · no feature takes two different values in the training rows."
+        faults.append(Fault("CT-LEARN-011", "fit", what, "Check that the features hold information before as_of."))
     if faults:
         raise LearningError(*faults)
 
 
-def _parameters(
+def _any_varies(x: NDArray[np.float32]) -> bool:
+    """Return whether some column has two different values; missing beside known is a difference."""
+    known = ~np.isnan(x)
+    if (known.any(axis=0) & ~known.all(axis=0)).any():
+        return True
+    whole = x[:, known.all(axis=0)]
+    return bool((whole != whole[:1]).any())
+
+
+def dataset(
+    frame: TrainingFrame, params: dict[str, Any], *, reference: lightgbm.Dataset | None = None
+) -> lightgbm.Dataset:
+    """Return rows for LightGBM. Weights get the mean 1: shrinkage and smallest leaves would else depend on the unit they are told in.
+
+    Parameters
+    ----------
+    reference : the rows whose bins are used; None: their own.
+    """
+    import lightgbm
+
+    return lightgbm.Dataset(
+        frame.x,
+        frame.y,
+        weight=None if frame.weight is None else frame.weight / frame.weight.mean(),
+        feature_name=[feature.id for feature in frame.features],
+        reference=reference,
+        params=params,
+    )
+
+
+def parameters(
     trees: Trees, features: tuple[FeatureSpec, ...], sets: Sequence[frozenset[int]], *, seed: int, threads: int
 ) -> dict[str, Any]:
+    """Return LightGBM's parameters; `sets` are the columns that a branch may combine, see :mod:`credit_tier.learning.confine`."""
     params: dict[str, Any] = {
         "objective": "binary",
         "metric": "binary_logloss",
@@ -148,7 +201,8 @@ def _parameters(
     return params
 
 
-def _fills(train: TrainingFrame) -> NDArray[np.float64]:
+def fills_of(train: TrainingFrame) -> NDArray[np.float64]:
+    """Return what stands for a missing value of each column, see :class:`Fitted`."""
     fills = np.full(len(train.features), np.nan)
     for j in np.flatnonzero(~np.isnan(train.x).any(axis=0)):
         declared = train.features[j].missing.fill

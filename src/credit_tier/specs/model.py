@@ -159,6 +159,40 @@ class Trees(Spec):
         return self
 
 
+class Search(Spec):
+    """Ranges from which a training chooses settings of its trees, by outcomes within its training part alone.
+
+    A setting without a range keeps its value of `trees`, which is always tried itself. Rounds are counted, not stopped early.
+    """
+
+    trials: int = Field(default=24, ge=1, le=500)
+    """Settings to try; `rounds` cost nothing, since a forest holds all shorter ones. If the ranges hold more settings, some are drawn."""
+    seconds: int | None = Field(default=None, ge=1)
+    """No trial begins after so many seconds. Where that ends a search, its choice depends on the machine; the report says so."""
+    folds: int = Field(default=3, ge=2, le=10)
+    """Each learns from earlier rows and is judged by later ones, the label gap between them."""
+    rounds: tuple[int, ...] = ()
+    leaves: tuple[int, ...] = ()
+    learning_rate: tuple[float, ...] = ()
+    min_rows_in_leaf: tuple[int, ...] = ()
+    l2: tuple[float, ...] = ()
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, ...]]:
+        """Return the declared ranges of what takes a forest of its own each, by the names of `trees`."""
+        ranges = {name: getattr(self, name) for name in ("leaves", "learning_rate", "min_rows_in_leaf", "l2")}
+        return {name: values for name, values in ranges.items() if values}
+
+    @model_validator(mode="after")
+    def _settings(self) -> Self:
+        for name, values in (self.ranges | {"rounds": self.rounds}).items():
+            if any(a >= b for a, b in pairwise(values)):
+                raise ValueError(f"{name} does not rise")
+            for value in values:
+                Trees.model_validate({name: value})
+        return self
+
+
 class Gates(Spec):
     """What a model must reach on the test part before it may be given the alias `challenger`."""
 
@@ -215,6 +249,8 @@ class ModelSpec(FileSpec):
     """Ids of the catalogue; None means all."""
     split: Split
     trees: Trees = Trees()
+    search: Search | None = None
+    """None: the settings of `trees` are taken as they are."""
     calibration: Literal["platt", "beta", "isotonic", "auto", "none"] = "platt"
     """`platt` is affine in the log-odds, of which points are made. `beta` and `isotonic` bend the way from there to the probability,
     so that points stay exact sums; `auto` bends only if that is better out of time, within the calibration part."""
