@@ -16,7 +16,7 @@ from credit_tier.errors import ContentError, Fault, LearningError
 from credit_tier.learning.finish import Observations, Training, finish
 from credit_tier.learning.promotion import champion, promote, rollback
 from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
-from credit_tier.specs.model import EventCohort, ModelSpec, Split
+from credit_tier.specs.model import ModelSpec, Split
 
 if TYPE_CHECKING:
     from credit_tier.features.audit import Finding
@@ -66,50 +66,30 @@ def observe(model: str, lake: Lake, content: Content) -> Observations:
     ContentError, FeatureError : the declarations do not fit the lake.
     LearningError (CT-LEARN-060) if no row has a mature, observed outcome.
     """
-    import narwhals as nw
-    import numpy as np
-
-    from credit_tier.features import build, labels, spine
-    from credit_tier.learning.selection import Drawn
-    from credit_tier.learning.splits import TrainingFrame
+    from credit_tier.features import build, spine
+    from credit_tier.learning.labelled import labelled
 
     spec, features, plain = declared(model, content)
     rows = spine.observations(lake, spec)
-    outcome = labels.attach(lake, spec.label, rows)
-    usable = outcome.filter(~nw.col("outcome").is_null())
-    if len(usable) == 0:
+    found = labelled(lake, spec, tuple(dict.fromkeys((*features, *plain))), rows)
+    if found is None:
         raise LearningError.of(
             "CT-LEARN-060",
             where=model,
             what=f"none of {len(rows)} rows has a mature outcome by {lake.cutoff_of(spec.label.source)}.",
             advice="Check label window, delay and the label's conditions against the lake.",
         )
-    kept = rows.join(usable.select("row", "outcome"), on="row", how="inner").sort("row")
-    drawn = None
-    if spec.selection is not None and isinstance(spec.cohort, EventCohort):
-        drawn = Drawn.of(spine.inclusion(lake, spec.cohort, spec.selection.probability, kept), spec.selection)
-        kept = kept.filter(drawn.known.tolist())
-    every = tuple(dict.fromkeys((*features, *plain)))
-    x = build.build(lake, every, kept.drop("outcome")).matrix()
-    days, subjects = (kept[name].to_numpy().astype(np.int32) for name in ("as_of_day", "enterprise_no"))
-    y = kept["outcome"].to_numpy().astype(np.int8)
-
-    def frame_of(chosen: tuple[FeatureSpec, ...]) -> TrainingFrame:
-        columns = np.ascontiguousarray(x[:, [every.index(f) for f in chosen]])
-        return TrainingFrame(columns, y, days, subjects, chosen, None if drawn is None else drawn.weight)
-
-    mature = int(outcome["is_mature"].sum())
     return Observations(
         spec,
         features,
-        frame_of(features),
-        frame_of(plain) if plain else None,
+        found.frame.select(features),
+        found.frame.select(plain) if plain else None,
         len(rows),
-        mature,
-        len(usable),
+        found.mature,
+        found.observed,
         build.catalogue_digest(features),
-        kept.drop("outcome"),
-        drawn,
+        found.spine,
+        found.drawn,
     )
 
 
@@ -165,6 +145,9 @@ def train(
     seed: int,
     threads: int,
     key: Path | str | None = None,
+    ebm: bool = False,
+    optbinning: bool = False,
+    search: int | None = None,
 ) -> Training:
     """Train, calibrate, test and record a model.
 
@@ -176,24 +159,38 @@ def train(
     model : folder name under `models/`.
     store : folder of the MLflow store; made if absent.
     key : private key file that signs the bundle; see :func:`credit_tier.learning.signing.key_for_store`.
+    ebm : train an explainable boosting machine as one more yardstick; takes longer than everything else.
+    optbinning : have that library find the bins of the scorecard among the yardsticks.
+    search : how many settings of the trees to try, by outcomes within the training part, see :mod:`.learning.search`; 0 takes the
+        declared ones; None does as the declaration says.
 
     Raises
     ------
     ContentError, FeatureError, LearningError : the declarations do not fit the data, a part of the split is empty, or the fitted
         model breaks a promise (monotone, confined, calibrated the right way round).
+    MachineError (CT-LEARN-038) if a library that a yardstick needs is not installed.
     """
     from credit_tier.learning import heldout, signing
     from credit_tier.learning.appraise import chosen, level_of
     from credit_tier.learning.finish import raw_scores
     from credit_tier.learning.fit import fit
     from credit_tier.learning.folds import Folds, divide
+    from credit_tier.learning.search import chosen_settings
+    from credit_tier.learning.yardstick import Extras
 
+    extras = Extras(ebm=ebm, optbinning=optbinning)
+    extras.require()
     seen = observe(model, lake, content)
     require_no_leak(seen, lake)
     signer = signing.key_for_store(store, key)
     spec = seen.spec
     parts = divide(seen.frame, spec, seed=seed)
+    searched = chosen_settings(parts, spec, search, seed=seed, threads=threads)
+    if searched is not None:
+        spec = spec.model_copy(update={"trees": searched.trees})
+        seen = replace(seen, spec=spec)
     fitted = fit(parts.grown, spec, seed=seed, threads=threads)
+    fitted = replace(fitted, searched_from=None if searched is None else searched.declared)
 
     def grow(some: Parts) -> heldout.Score:
         return raw_scores(fit(some, spec, seed=seed, threads=threads), spec, threads=threads)
@@ -216,6 +213,8 @@ def train(
         store=store,
         threads=threads,
         key=signer,
+        extras=extras,
+        searched=searched,
     )
 
 
@@ -250,13 +249,15 @@ def recalibrate(
     """
     from credit_tier.learning import calibrate, heldout, refresh, signing
     from credit_tier.learning.appraise import chosen
+    from credit_tier.learning.yardstick import Extras
 
     seen = observe(bundle.model, lake, content)
     refresh.require_same(bundle, seen.spec, seen.features)
     require_no_leak(seen, lake)
     signer = signing.key_for_store(store, key)
     recent = Split(train_from=seen.spec.split.train_from, calibrate_days=calibrate_days, test_days=test_days)
-    seen = replace(seen, spec=seen.spec.model_copy(update={"split": recent}))
+    trees = refresh.grown_with(bundle)
+    seen = replace(seen, spec=seen.spec.model_copy(update={"split": recent, "trees": trees}))
     parts = refresh.recent_parts(bundle, seen.frame, seen.spec)
     held = heldout.in_time(parts, lambda x: bundle.scorer.raw_score(x, threads=threads))
 
@@ -277,5 +278,6 @@ def recalibrate(
         store=store,
         threads=threads,
         key=signer,
+        extras=Extras(),
         parent=bundle.digest,
     )

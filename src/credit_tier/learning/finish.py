@@ -27,10 +27,12 @@ from credit_tier.learning.heldout import HeldOut, Level, Score, held_out
 from credit_tier.learning.rival import against_champion
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.selection import Drawn, Selected, apart_of, selected_of
+from credit_tier.learning.search import Searched
 from credit_tier.learning.signing import SigningKey
 from credit_tier.learning.splits import Part, Parts, TrainingFrame
 from credit_tier.learning.tracking import RunInfo
-from credit_tier.learning.yardstick import Yardstick, logistic, single_feature
+from credit_tier.learning.woe_card import FILE as SCORECARD
+from credit_tier.learning.yardstick import Extras, Yardstick, ebm, logistic, single_feature, woe_scorecard
 from credit_tier.specs.feature import FeatureSpec
 from credit_tier.specs.model import ModelSpec, TiersSpec
 from credit_tier.temporal import day_number
@@ -89,6 +91,7 @@ class Training:
     appraisal : tests, comparisons, shifts and slices; :mod:`credit_tier.reports.training` makes a page of all of it.
     failed_gates : what keeps it from the alias `challenger`; empty if it may have it.
     run : where MLflow keeps it.
+    searched : how the settings of the trees were chosen, or None if they were taken as declared.
     """
 
     observations: Observations
@@ -99,6 +102,7 @@ class Training:
     appraisal: Appraisal
     failed_gates: tuple[Fault, ...]
     run: RunInfo
+    searched: Searched | None = None
 
     @property
     def headline(self) -> str:
@@ -123,6 +127,8 @@ def finish(
     store: Path | str,
     threads: int,
     key: SigningKey,
+    extras: Extras,
+    searched: Searched | None = None,
     parent: str = "",
 ) -> Training:
     """Calibrate, test, appraise, write and record a model.
@@ -131,22 +137,33 @@ def finish(
     ----------
     fitted : the model that leaves training. held : scores of rows by models that have not seen them.
     level : how scores are calibrated; choice : how that was, or could have been, chosen.
-    parent : digest of the bundle that was recalibrated.
+    extras : yardsticks on request. searched : how the settings of the trees were chosen. parent : digest of the bundle that was recalibrated.
     """
     spec, seed = seen.spec, fitted.seed
     model = spec.model
     calibration = level(held.by)
     test = parts.test.frame
     probability = held.probability(level)
-    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, test.weight, seed=seed)
-    yardsticks = _yardsticks(seen, parts, seed=seed)
+    evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, test.weight, fold=parts.fold, seed=seed)
+    yardsticks = _yardsticks(seen, parts, extras, seed=seed)
+
+    def otherwise(trees: dict[str, object]) -> NDArray[np.float64]:
+        """Return scores of the judged rows by the same model with other trees."""
+        other = spec.model_copy(update={"trees": spec.trees.model_copy(update=trees)})
+
+        def grow(some: Parts) -> Score:
+            return raw_scores(fit(some, other, seed=seed, threads=threads), other, threads=threads)
+
+        return held_out(parts, grow).raw
+
     appraisal = appraise(
         parts,
         held,
         level,
         choice,
         grading=grading_of(_tiers(model, content), probability),
-        unconstrained=_unconstrained(parts, spec, seed=seed, threads=threads),
+        unconstrained=otherwise({"confine": False, "bridges": ()}) if spec.trees.confine else None,
+        unbridged=otherwise({"bridges": ()}) if spec.trees.bridges else None,
         yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in yardsticks],
         attributes=attributes_of(lake, spec, _rows_of(seen, parts.test)),
         budget=spec.report.budget,
@@ -166,6 +183,7 @@ def finish(
             threads,
             parent,
             json.dumps(calibration.to_dict(), sort_keys=True),
+            [fault.what for fault in failed],
         ]
     )
     written = bundles.write(
@@ -201,16 +219,21 @@ def finish(
         card=card_of(written.manifest, prose[0].path.read_text("utf-8") if prose else ""),
         aliases=() if failed else ("challenger",),
     )
+    files = {"appraisal.json": json.dumps(appraisal.to_dict(), ensure_ascii=False, indent=1, sort_keys=True).encode()}
+    if searched is not None:
+        files["search.json"] = json.dumps(searched.to_dict(), ensure_ascii=False, indent=1, sort_keys=True).encode()
+    for stick in yardsticks:
+        if stick.card is not None:
+            files[SCORECARD] = stick.card.to_bytes()
     tracking.attach(
         store,
         run.run_id,
-        files={
-            "appraisal.json": json.dumps(appraisal.to_dict(), ensure_ascii=False, indent=1, sort_keys=True).encode()
-        },
+        files=files,
         metrics=appraisal.metrics()
-        | against_champion(store, model, parts.test, probability, seed=seed, threads=threads),
+        | (searched.metrics() if searched is not None else {})
+        | against_champion(store, model, parts.test, probability, fold=parts.fold, seed=seed, threads=threads),
     )
-    return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run)
+    return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run, searched)
 
 
 def _selected(
@@ -227,7 +250,7 @@ def _selected(
     if seen.drawn is None:
         return None
     test = parts.test
-    naive = evaluate(test.frame.y, probability, test.frame.subject, test.frame.as_of_day, seed=seed)
+    naive = evaluate(test.frame.y, probability, test.frame.subject, test.frame.as_of_day, fold=parts.fold, seed=seed)
     days = day_number(test.first), day_number(test.last)
     apart = apart_of(
         lake, seen.spec, seen.features, days, lambda x: scorer.score(x, threads=threads).probability, seed=seed
@@ -249,18 +272,6 @@ def raw_scores(fitted: Fitted, spec: ModelSpec, *, threads: int) -> Score:
     return lambda x: scorer.raw_score(x, threads=threads)
 
 
-def _unconstrained(parts: Division, spec: ModelSpec, *, seed: int, threads: int) -> NDArray[np.float64] | None:
-    """Return scores of the judged rows by the same model whose trees may mix dimensions; None if its own may."""
-    if not spec.trees.confine:
-        return None
-    free = spec.model_copy(update={"trees": spec.trees.model_copy(update={"confine": False})})
-
-    def grow(some: Parts) -> Score:
-        return raw_scores(fit(some, free, seed=seed, threads=threads), spec, threads=threads)
-
-    return held_out(parts, grow).ranking()
-
-
 def _rows_of(seen: Observations, part: Part) -> nw.DataFrame[Any]:
     """Return the rows of the spine that a part holds, in its order."""
     import narwhals as nw
@@ -268,12 +279,15 @@ def _rows_of(seen: Observations, part: Part) -> nw.DataFrame[Any]:
     return seen.spine.filter(nw.col("as_of_day").is_between(day_number(part.first), day_number(part.last)))
 
 
-def _yardsticks(seen: Observations, parts: Division, *, seed: int) -> tuple[Yardstick, ...]:
-    """Return the simple models beside the model: the declared plain one first, one on the model's features, one feature alone."""
+def _yardsticks(seen: Observations, parts: Division, extras: Extras, *, seed: int) -> tuple[Yardstick, ...]:
+    """Return the simple models beside the model: logistic regressions, the declared plain one first, a scorecard, one feature alone."""
     found = []
     if seen.plain is not None:
         found.append(logistic(parts.over(seen.plain), name=("logistic_plain", "逻辑回归(标尺指标)"), seed=seed))
     found.append(logistic(parts, name=("logistic_same_features", "逻辑回归(同样指标)"), seed=seed))
+    found.append(woe_scorecard(parts, seen.spec, optbinning=extras.optbinning, seed=seed))
     if seen.spec.history_feature is not None:
         found.append(single_feature(parts, seen.spec.history_feature, seed=seed))
+    if extras.ebm:
+        found.append(ebm(parts, seed=seed))
     return tuple(found)
