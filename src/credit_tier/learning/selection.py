@@ -140,7 +140,8 @@ def apart_of(
     """
     import narwhals as nw
 
-    from credit_tier.features import build, labels, spine
+    from credit_tier.features import spine
+    from credit_tier.learning.labelled import labelled
 
     cohort = spec.cohort
     if spec.selection is None or spec.selection.apart is None or not isinstance(cohort, EventCohort):
@@ -152,21 +153,20 @@ def apart_of(
     own = spine.events(lake, cohort).select("enterprise_no", "as_of_day")
     rows = spine.events(lake, everything).filter(nw.col("as_of_day").is_between(*days))
     rows = rows.join(own, on=["enterprise_no", "as_of_day"], how="anti")
-    outcome = labels.attach(lake, spec.label.model_copy(update={"where": ()}), rows)
-    rows = rows.join(outcome.select("row", "outcome"), on="row", how="inner").drop_nulls("outcome").sort("row")
-    if len(rows) == 0:
+    anything = spec.model_copy(update={"label": spec.label.model_copy(update={"where": ()}), "selection": None})
+    known = labelled(lake, anything, features, rows)
+    if known is None:
         return ()
-    probability = probability_of(build.build(lake, features, rows.drop("outcome", CAUSE)).matrix())
-    y, subject = rows["outcome"].to_numpy().astype(np.int8), rows["enterprise_no"].to_numpy()
-    causes = rows[CAUSE].to_numpy()
+    frame, causes = known.frame, known.spine[CAUSE].to_numpy()
+    probability = probability_of(frame.x)
     found = []
     for cause in sorted(set(causes.tolist())):
         inside = causes == cause
         found.append(
             Apart.of(
-                y[inside],
+                frame.y[inside],
                 probability[inside],
-                subject[inside],
+                frame.subject[inside],
                 seed=seed,
                 replicates=200,
                 zh=(column.vocabulary or {}).get(cause, cause) or UNKNOWN[0],

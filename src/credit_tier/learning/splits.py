@@ -94,6 +94,13 @@ class TrainingFrame:
         columns = {name: getattr(self, name)[rows] for name in ("x", "y", "as_of_day", "subject")}
         return replace(self, **columns, weight=weight)
 
+    def select(self, features: tuple[FeatureSpec, ...]) -> TrainingFrame:
+        """Return the same rows with some of the features."""
+        if features == self.features:
+            return self
+        columns = [self.features.index(feature) for feature in features]
+        return replace(self, x=np.ascontiguousarray(self.x[:, columns]), features=features)
+
     @property
     def positives(self) -> int:
         """Return the number of rows whose label is 1."""
@@ -137,6 +144,8 @@ class Parts:
 
     tested_zh: ClassVar[str] = "检验期"
     tested_en: ClassVar[str] = "out-of-time"
+    fold: ClassVar[None] = None
+    """The rows of a part are scored by one model; compare :class:`.Folds`."""
 
     train: Part
     calibrate: Part
