@@ -7,7 +7,7 @@ end of publicity, bars, minimum period, requirements.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -86,16 +86,19 @@ INCOMPARABLE = _engine(
     "Neither the earlier nor the present period is better for the party at both ends; a person must choose.",
 )
 
-Earlier = Callable[[date], Law | None]
-"""Day to the law of the same jurisdiction and topic in force then, or None."""
+Earlier = Callable[[date], "Judge | None"]
+"""Day to the judge by the rules of the same jurisdiction and topic in force then, or None."""
+
+_OVER = {Verdict.EXPIRED, Verdict.NOT_PUBLISHED}
 
 
 class Judge:
-    """Judges records under one law, with the laws before it at hand."""
+    """Judges records under one law, with the judges by the laws before it at hand."""
 
     def __init__(self, law: Law, earlier: Earlier) -> None:
         self.law = law
         self._earlier = earlier
+        self._eve = law.since - timedelta(1)
         self._missing = {
             name: _engine(
                 f"missing.{name}",
@@ -141,9 +144,10 @@ class Judge:
         self, window: Window | None, facts: Facts, on: date, case_day: date
     ) -> Outcome | tuple[Window | None, tuple[Reason, ...]]:
         """Choose between the period in force and the one of the day of the case; see `specs.rulepack.Transition`."""
-        old_law = self._earlier(case_day)
-        if old_law is None:
-            return window, (NO_EARLIER_PACK,)
+        then = self._earlier(case_day)
+        if then is None:
+            return self._ended_between(None, facts) or (window, (NO_EARLIER_PACK,))
+        old_law = then.law
         note = self.law.reasons["transition"]
         rule = old_law.settle(facts, on)
         if rule is not None and rule.decision == "not_published":
@@ -151,6 +155,9 @@ class Judge:
         old = old_law.window(facts, on)
         if old is not None and old.max_end_on <= self.law.since and old_law.ends(facts, on):
             return old, ()  # publicity was over before the rules in force began
+        ended = self._ended_between(then, facts)
+        if ended is not None:
+            return ended
         if old is None or window is None:
             if old is window:
                 return None, ()
@@ -163,6 +170,14 @@ class Judge:
         if least <= old_least and window.max_end_on <= old.max_end_on:
             return window, (note,)
         return _human(None, (old.kind.reason, window.kind.reason, note, INCOMPARABLE), confirm=True)
+
+    def _ended_between(self, then: Judge | None, facts: Facts) -> Outcome | None:
+        """Return why publicity was over on the eve of this law by a law later than that of the case, or None."""
+        last = self._earlier(self._eve)
+        if last is None or last is then:
+            return None
+        found = last(facts, self._eve)
+        return found if found.verdict in _OVER else None
 
     def _after_the_end(self, window: Window, facts: Facts, on: date, notes: tuple[Reason, ...]) -> Outcome:
         """Publicity ended by itself, if the law of the period says so, and the law in force at the end where it is another."""

@@ -89,9 +89,9 @@ class RulePack:
     def judge(self) -> Judge:
         """Return the judge of records under these rules, with the earlier packs of the jurisdiction at hand."""
 
-        def earlier(day: date) -> Law | None:
+        def earlier(day: date) -> Judge | None:
             found = self.shelf.on(day)
-            return found.law if found is not None else None
+            return found.judge if found is not None else None
 
         return Judge(self.law, earlier)
 
