@@ -183,10 +183,9 @@ def appraise(
     budget : share of rows that could be inspected. selected : see :mod:`.selection`.
     seed : of the bootstraps.
     """
-    test, score = held.test, held.ranking()
+    test, score = held.test, held.raw
     probability = held.probability(level)
-    seeded: dict[str, Any] = {"seed": seed}
-    weighted: dict[str, Any] = {"seed": seed, "weight": test.weight}
+    weighted: dict[str, Any] = {"seed": seed, "weight": test.weight, "fold": parts.fold}
     return Appraisal(
         grades=calibration_tests(test.y, probability, grading.grade, grading.names),
         grades_zh=grading.zh,
@@ -205,7 +204,7 @@ def appraise(
         ),
         score_shift=_score_shift(held) if isinstance(parts, Parts) else None,
         shifts=_shifts(parts) if isinstance(parts, Parts) else (),
-        periods=periods(test.y, probability, test.subject, test.as_of_day, **seeded),
+        periods=periods(test.y, probability, test.subject, test.as_of_day, **weighted),
         slices=tuple(
             sliced(attribute, test.y, probability, test.subject, budget=budget, **weighted) for attribute in attributes
         ),
@@ -233,7 +232,7 @@ def level_of(method: Method) -> Level:
 
 def _score_shift(held: HeldOut) -> Shift:
     sizes = len(np.unique(held.by.frame.subject)), len(np.unique(held.test.subject))
-    return shift_of(("raw_score", "模型原始分"), held.by.raw, held.ranking(), sizes=sizes)
+    return shift_of(("raw_score", "模型原始分"), held.by.raw, held.raw, sizes=sizes)
 
 
 def _shifts(parts: Parts) -> tuple[Shift, ...]:
@@ -271,7 +270,7 @@ def _measured(method: Method, z: NDArray[np.float64], rows: TrainingFrame) -> tu
 
 def _recalibrated(calibration: Calibration, held: HeldOut, parts: Parts) -> Recalibrated | None:
     """Try a recalibration out of time within the test part; None where it has too few outcomes."""
-    test, raw = held.test, held.ranking()
+    test, raw = held.test, held.raw
     cut = int(np.quantile(test.as_of_day, 0.5, method="inverted_cdf"))
     before, after = test.as_of_day <= cut - parts.gap_days, test.as_of_day > cut
     earlier, later = test.take(before), test.take(after)

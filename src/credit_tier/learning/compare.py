@@ -40,6 +40,7 @@ def compare(
     subject: NDArray[np.int32],
     *,
     weight: NDArray[np.float64] | None = None,
+    fold: NDArray[np.int32] | None = None,
     seed: int,
     replicates: int = 500,
 ) -> Comparison:
@@ -49,11 +50,13 @@ def compare(
     ----------
     name : id and Chinese title of the other model.
     y, score, other, subject, weight : shape (n,); any increasing function of a score gives the same result.
+    fold : which rows were scored by one model; see :func:`.auc_of`.
 
     Source: a bootstrap of pairs; drawing subjects once for both keeps what the two models have in common out of the difference.
     """
     draws = [
-        auc_draws(y, values, subject, seed=seed, replicates=replicates, weight=weight) for values in (score, other)
+        auc_draws(y, values, subject, seed=seed, replicates=replicates, weight=weight, fold=fold)
+        for values in (score, other)
     ]
-    ours, theirs = auc_of(y, score, weight), auc_of(y, other, weight)
+    ours, theirs = auc_of(y, score, weight, fold), auc_of(y, other, weight, fold)
     return Comparison(*name, ours, theirs, ours - theirs, interval_of(draws[0] - draws[1]))

@@ -189,30 +189,47 @@ def auc_draws(
     seed: int,
     replicates: int,
     weight: NDArray[np.float64] | None = None,
+    fold: NDArray[np.int32] | None = None,
 ) -> NDArray[np.float64]:
     """Return the AUC in each draw of a bootstrap over subjects, shape (replicates,); NaN in a draw with one outcome only."""
-    ranking, count = _Ranking(y, score), counts_of(weight)
+    ranking, count = _Ranking(y, score, fold), counts_of(weight)
     draws = resampled(subject, seed=seed, replicates=replicates)
     return np.concatenate([ranking.auc(times * count) for times in draws])
 
 
-def auc_of(y: NDArray[np.int8], score: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:
+def auc_of(
+    y: NDArray[np.int8],
+    score: NDArray[np.float64],
+    weight: NDArray[np.float64] | None = None,
+    fold: NDArray[np.int32] | None = None,
+) -> float:
     """Return the chance that a positive row scores above a negative one, ties counted half, both drawn by weight.
 
-    >>> auc_of(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.4, 0.35, 0.8]))
-    0.75
+    Parameters
+    ----------
+    fold : which rows were scored by one model; only these are compared. Models of different folds put the same rank at different
+        scores, and a fold that lacks a positive row has learned from one more: pairs across folds make any model look worse than it is.
+
+    Source: Forman and Scholz, Apples-to-apples in cross-validation studies (2010), on folds.
+
+    >>> y, score = np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.4, 0.35, 0.8])
+    >>> auc_of(y, score), auc_of(y, score, fold=np.array([0, 1, 0, 1], np.int32))
+    (0.75, 1.0)
     """
-    return float(_Ranking(y, score).auc(np.full((1, len(y)), counts_of(weight)))[0])
+    return float(_Ranking(y, score, fold).auc(np.full((1, len(y)), counts_of(weight)))[0])
 
 
 class _Ranking:
-    """Rows in order of falling score, tied rows together; weighted AUC of many weightings at once."""
+    """Rows of each fold in order of falling score, tied rows together; weighted AUC of many weightings at once."""
 
-    def __init__(self, y: NDArray[np.int8], score: NDArray[np.float64]) -> None:
-        self.order = np.argsort(-score, kind="stable")
+    def __init__(self, y: NDArray[np.int8], score: NDArray[np.float64], fold: NDArray[np.int32] | None = None) -> None:
+        of = np.zeros(len(y), np.int32) if fold is None else fold
+        self.order = np.lexsort((-score, of))
         self.y = y[self.order].astype(np.float64)
-        falling = score[self.order]
-        self.starts = np.flatnonzero(np.concatenate(([True], falling[1:] != falling[:-1])))
+        falling, of = score[self.order], of[self.order]
+        self.starts = np.flatnonzero(np.concatenate(([True], (falling[1:] != falling[:-1]) | (of[1:] != of[:-1]))))
+        # The first group of ties of each fold, and of each group the fold.
+        _, self.firsts, self.folds = np.unique(of[self.starts], return_index=True, return_inverse=True)
 
     def counts(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return weight of positives and negatives by group of ties, shapes (k, groups), highest score first."""
@@ -221,11 +238,13 @@ class _Ranking:
         return positive, np.add.reduceat(ordered, self.starts, axis=1) - positive
 
     def auc(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the weighted AUC of each row of weights, NaN where an outcome has no weight."""
+        """Return the weighted AUC of each row of weights, NaN where no fold has weight of both outcomes."""
         positive, negative = self.counts(weights)
-        above = np.cumsum(positive, axis=1) - positive / 2
+        positives, negatives = (np.add.reduceat(side, self.firsts, axis=1) for side in (positive, negative))
+        before = (np.cumsum(positives, axis=1) - positives)[:, self.folds]
+        above = np.cumsum(positive, axis=1) - before - positive / 2
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((above * negative).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1)))
+            return np.asarray((above * negative).sum(axis=1) / (positives * negatives).sum(axis=1))
 
 
 def evaluate(
@@ -235,6 +254,7 @@ def evaluate(
     as_of_day: NDArray[np.int32],
     weight: NDArray[np.float64] | None = None,
     *,
+    fold: NDArray[np.int32] | None = None,
     seed: int = 0,
     replicates: int = 500,
 ) -> Evaluation:
@@ -247,6 +267,8 @@ def evaluate(
     subject : rows of one enterprise are drawn together in the bootstrap, since they resemble each other.
     weight : how many units of the population each row stands for, up to a factor, or None for equal rows. With 1 / inclusion
         probability every figure is a Hájek estimate for all who could have been drawn.
+    fold : which rows were scored by one model, for the AUC; see :func:`auc_of`. All other figures are of probabilities, which are on
+        one scale.
     seed, replicates : of the bootstrap; nothing published depends on it.
 
     Raises
@@ -268,12 +290,13 @@ def evaluate(
     ranking = _Ranking(y, probability)
     positive, negative = (side[0] for side in ranking.counts(count[None]))
     tp, fp = np.cumsum(positive), np.cumsum(negative)
-    auc = float(ranking.auc(count[None])[0])
+    pairs = ranking if fold is None else _Ranking(y, probability, fold)
+    auc = float(pairs.auc(count[None])[0])
     brier = float(np.mean(count * (probability - y) ** 2))
     inside = np.clip(probability, 1e-15, 1 - 1e-15)
     log_odds = np.log(inside) - np.log1p(-inside)
     intercept, slope = logistic_line(log_odds, y.astype(np.float64), weight)
-    intervals = _bootstrap(y, probability, subject, count, ranking, seed=seed, replicates=replicates)
+    intervals = _bootstrap(y, probability, subject, count, (ranking, pairs), seed=seed, replicates=replicates)
     group = equal_groups(probability)
     return Evaluation(
         rows=n,
@@ -301,7 +324,7 @@ def evaluate(
             Capture(share, _captured(tp, tp + fp, share), intervals[f"capture_{share}"]) for share in CAPTURE_SHARES
         ),
         calibration=_calibration_table(y, probability, group, count),
-        years=_by_year(y, probability, as_of_day, count),
+        years=_by_year(y, probability, as_of_day, count, np.zeros(n, np.int32) if fold is None else fold),
         curves=_curves(y, probability, count, tp, fp),
     )
 
@@ -318,11 +341,13 @@ def _bootstrap(
     probability: NDArray[np.float64],
     subject: NDArray[np.int32],
     count: NDArray[np.float64],
-    ranking: _Ranking,
+    rankings: tuple[_Ranking, _Ranking],
     *,
     seed: int,
     replicates: int,
 ) -> dict[str, Interval]:
+    """Return intervals by name; of the rankings the first is over all rows, the second, for the AUC, within folds."""
+    ranking, pairs = rankings
     outcome = y.astype(np.float64)
     error = (probability - y) ** 2
     drawn: dict[str, list[NDArray[np.float64]]] = {}
@@ -334,7 +359,7 @@ def _bootstrap(
         weights = times * count
         rate = weights @ outcome / weights.sum(axis=1)
         keep("rate", rate)
-        keep("auc", ranking.auc(weights))
+        keep("auc", pairs.auc(weights))
         with np.errstate(invalid="ignore", divide="ignore"):
             keep("predicted_to_observed", (weights @ probability) / (weights @ outcome))
             keep("brier_ratio", (weights @ error) / weights.sum(axis=1) / (rate * (1 - rate)))
@@ -374,7 +399,11 @@ def _calibration_table(
 
 
 def _by_year(
-    y: NDArray[np.int8], probability: NDArray[np.float64], as_of_day: NDArray[np.int32], count: NDArray[np.float64]
+    y: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    as_of_day: NDArray[np.int32],
+    count: NDArray[np.float64],
+    fold: NDArray[np.int32],
 ) -> tuple[Year, ...]:
     days, at = np.unique(as_of_day, return_inverse=True)
     years = np.array([date_of(int(day)).year for day in days])[at]
@@ -383,9 +412,10 @@ def _by_year(
         rows = years == year
         outcome, p, share = y[rows], probability[rows], count[rows] / count[rows].sum()
         hits = int(outcome.sum())
-        auc = auc_of(outcome, p, share) if 0 < hits < len(outcome) else None
+        auc = auc_of(outcome, p, share, fold[rows])
         brier = float(share @ (p - outcome) ** 2)
-        found.append(Year(int(year), len(outcome), hits, float(share @ p), float(share @ outcome), brier, auc))
+        told = (float(share @ p), float(share @ outcome), brier, None if math.isnan(auc) else auc)
+        found.append(Year(int(year), len(outcome), hits, *told))
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_tier.errors import LearningError
-from credit_tier.learning.calibrate import Calibration, calibrate, counts_of
+from credit_tier.learning.calibrate import Calibration, counts_of
 from credit_tier.learning.folds import Division, Folds
 from credit_tier.learning.splits import Parts, TrainingFrame
 
@@ -95,11 +95,13 @@ class HeldOut:
         with np.errstate(over="ignore"):
             return np.asarray(1 / (1 + np.exp(-self.log_odds(level))))
 
-    def ranking(self) -> NDArray[np.float64]:
-        """Return scores by which all judged rows can be ranked: raw ones of a single round, calibrated ones of several."""
-        if len(self.rounds) == 1:
-            return self.rounds[0].raw
-        return self.log_odds(lambda by: calibrate(by.raw, by.frame.y, "platt", by.frame.weight))
+    @property
+    def raw(self) -> NDArray[np.float64]:
+        """Return the raw scores of all judged rows, shape (rows,), to be compared with those of the same round only."""
+        found = np.empty(len(self.test))
+        for item in self.rounds:
+            found[item.rows] = item.raw
+        return found
 
 
 def _flat(by: Scored) -> Calibration:

@@ -46,6 +46,7 @@ class Outturn:
         subject: NDArray[np.int32],
         weight: NDArray[np.float64] | None = None,
         *,
+        fold: NDArray[np.int32] | None = None,
         seed: int,
         replicates: int,
         **more: Any,
@@ -55,6 +56,7 @@ class Outturn:
         Parameters
         ----------
         y, probability, subject, weight : shape (n,). seed, replicates : of the bootstrap over subjects.
+        fold : which rows were scored by one model, for the AUC; see :func:`.auc_of`.
         more : what a subclass tells besides.
         """
         rows, hits = len(y), int(y.sum())
@@ -63,8 +65,9 @@ class Outturn:
         low, high = jeffreys_interval(observed * enough, enough)
         auc = interval = None
         if min(hits, rows - hits) >= FEWEST:
-            auc = auc_of(y, probability, weight)
-            interval = interval_of(auc_draws(y, probability, subject, seed=seed, replicates=replicates, weight=weight))
+            auc = auc_of(y, probability, weight, fold)
+            draws = auc_draws(y, probability, subject, seed=seed, replicates=replicates, weight=weight, fold=fold)
+            interval = interval_of(draws)
         return cls(
             rows=rows,
             positives=hits,

@@ -16,7 +16,14 @@ from credit_tier.learning.splits import Part
 
 
 def against_champion(
-    store: Path | str, model: str, test: Part, score: NDArray[np.float64], *, seed: int, threads: int
+    store: Path | str,
+    model: str,
+    test: Part,
+    score: NDArray[np.float64],
+    *,
+    fold: NDArray[np.int32] | None = None,
+    seed: int,
+    threads: int,
 ) -> dict[str, float]:
     """Return the difference of AUC from the champion with its interval, as metrics that :func:`.promotion.promote` reads.
 
@@ -26,6 +33,7 @@ def against_champion(
     Parameters
     ----------
     test, score : rows that the new model has not seen, and its scores of them; any increasing function of a score does.
+    fold : which rows were scored by one model; see :func:`.auc_of`.
     seed : of the bootstrap.
     """
     try:
@@ -39,7 +47,7 @@ def against_champion(
     columns = [frame.features.index(feature) for feature in bundle.features]
     other = bundle.scorer.raw_score(np.ascontiguousarray(frame.x[:, columns]), threads=threads)
     name = promotion.measured_against(number)
-    found = compare((name, "现役模型"), frame.y, score, other, frame.subject, weight=frame.weight, seed=seed)
+    found = compare((name, "现役模型"), frame.y, score, other, frame.subject, weight=frame.weight, fold=fold, seed=seed)
     return {name: found.difference, f"{name}_low": found.interval.low, f"{name}_high": found.interval.high}
 
 

@@ -97,6 +97,7 @@ def sliced(
     subject: NDArray[np.int32],
     weight: NDArray[np.float64] | None = None,
     *,
+    fold: NDArray[np.int32] | None = None,
     budget: float,
     seed: int,
     replicates: int = 200,
@@ -106,6 +107,7 @@ def sliced(
     Parameters
     ----------
     y, probability, subject, weight : shape (n,), in the order of the attribute's rows.
+    fold : which rows were scored by one model; see :func:`.auc_of`.
     budget : share of rows that could be inspected.
 
     Source: `peers.md` section 4 (segment performance); the three shares are those of a disparity table (selection rate, false
@@ -133,6 +135,7 @@ def sliced(
                 p,
                 subject[inside],
                 None if weight is None else weight[inside],
+                fold=None if fold is None else fold[inside],
                 seed=seed,
                 replicates=replicates,
                 zh=titles[here][0],

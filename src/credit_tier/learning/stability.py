@@ -188,6 +188,8 @@ def periods(
     subject: NDArray[np.int32],
     as_of_day: NDArray[np.int32],
     *,
+    weight: NDArray[np.float64] | None = None,
+    fold: NDArray[np.int32] | None = None,
     seed: int,
     replicates: int = 200,
 ) -> tuple[Period, ...]:
@@ -199,7 +201,9 @@ def periods(
     for name in np.unique(names):
         rows = names == name
         some = y[rows], probability[rows], subject[rows]
-        found.append(Period.of(*some, seed=seed, replicates=replicates, name=str(name)))
+        own = None if weight is None else weight[rows]
+        one = None if fold is None else fold[rows]
+        found.append(Period.of(*some, own, fold=one, seed=seed, replicates=replicates, name=str(name)))
     return tuple(found)
 
 
