@@ -227,7 +227,13 @@ def _counts(ranks: NDArray[np.int8]) -> dict[str, int]:
     return {str(RiskClass.from_rank(rank)): int((ranks == rank).sum()) for rank in range(4)}
 
 
-def _summary(folder: Path) -> dict[str, Any]:
+def summary_of(folder: Path) -> dict[str, Any]:
+    """Return the summary of a saved scoring run.
+
+    Raises
+    ------
+    UsageError (CT-PROF-002) if the folder holds no scores.
+    """
     import json
 
     if not (folder / SUMMARY).is_file():
@@ -242,7 +248,7 @@ def _before(folder: Path, codes: nw.Series[Any], as_of: AsOf) -> dict[str, Any]:
     """Return ranks (-1: none; the model's and the final one), class and points of the run before, and that run's digest."""
     import narwhals as nw
 
-    summary = _summary(folder)
+    summary = summary_of(folder)
     if summary["as_of"] >= str(as_of):
         raise UsageError.of(
             "CT-PROF-004",
@@ -280,7 +286,7 @@ def profile(folder: Path, code: str) -> Profile:
     """
     import narwhals as nw
 
-    summary = _summary(folder)
+    summary = summary_of(folder)
     found = engines.read_parquet(folder / SCORES).filter(nw.col("code") == code).rows(named=True)
     if not found:
         raise UsageError.of(

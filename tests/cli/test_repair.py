@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -253,3 +254,52 @@ def test_lint_reports_a_broken_pack_and_a_pack_without_its_table(home, tmp_path)
     found = runner.invoke(app, ["rules", "lint", "--content", str(tmp_path / "bare")])
     assert isinstance(found.exception, CreditTierError)
     assert {fault.code for fault in found.exception.faults} == {"CT-RULE-012"}
+
+
+def test_with_a_model_the_worklist_and_one_enterprise_tell_points_and_class_after_repair(
+    played: tuple[Path, dict], told, call, tmp_path: Path
+) -> None:
+    """The champion of a store answers beside the rules: in JSON, in the spreadsheet and in words; a district can be asked alone."""
+    out, _ = played
+    model = ("--as-of", "2026-01-01", "--store", out / "mlflow", "--scores", out / "scores")
+    lake = out / "lake"
+    whole = told("repair", "worklist", lake, *model, "--out", tmp_path / "all.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "all.csv").read_text("utf-8-sig"))))
+    assert len(rows) == len(whole["worklist"])
+    for row, item in zip(rows, whole["worklist"], strict=True):
+        after = item.get("after_repair", {})
+        assert row["信用分(修复后)"] == str(after.get("points_after", ""))
+        assert row["信用风险类别(修复后,内部参考)"] == after.get("class_after", "")
+    assert sum("after_repair" in item for item in whole["worklist"]) > 20
+    part = told("repair", "worklist", lake, *model, "--where", "district=320506")
+    assert 0 < len(part["worklist"]) < len(whole["worklist"])
+    every = {item["record_id"]: item for item in whole["worklist"]}
+    assert all(every[item["record_id"]] == item for item in part["worklist"])
+    known = next(item for item in whole["worklist"] if "after_repair" in item)
+    one = told("repair", "assess", lake, known["code"], *model)
+    assert {r["record_id"]: r.get("after_repair") for r in one["records"]}[known["record_id"]] == known["after_repair"]
+    words = call("repair", "assess", lake, known["code"], *model).stdout
+    assert "修复后 after repair: 信用分 points" in words
+    assert "guidance, never a ground" in words
+    plain = told("repair", "assess", lake, known["code"], "--as-of", "2026-01-01")
+    assert all("after_repair" not in record for record in plain["records"])
+    wrong = call("repair", "worklist", lake, *model, "--where", "district", "--json")
+    assert (wrong.returncode, "CT-REPAIR-003" in wrong.stderr) == (2, True)
+
+
+def test_the_profile_names_law_and_records(played: tuple[Path, dict], told, call) -> None:
+    """Given the lake of the scores, each reason names its newest records; an override names its law and the listing behind it."""
+    out, demo = played
+    code = demo["next"][0].split()[-1]
+    found = told("profile", out / "scores", code, "--lake", out / "lake", "--store", out / "mlflow")
+    named = [reason["records"] for reason in found["reasons"] if reason["records"]]
+    assert named
+    assert all(len(item["newest"]) == min(5, item["count"]) for item in named)
+    held = pl.read_parquet(out / "scores/overrides.parquet").filter(pl.col("rule") == "abnormal_operation")
+    words = call("profile", out / "scores", held["code"][0]).stdout
+    assert "国市监信发〔2022〕6号" in words
+    assert held["record_id"][0] in words
+    assert "未核对 unverified" in words
+    scored = demo["scores"]["overrides"]
+    assert scored["rules"]["abnormal_operation"]["holds"] == held["code"].n_unique()
+    assert call("profile", out / "scores", code, "--lake", out / "lake").returncode == 2

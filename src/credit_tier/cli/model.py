@@ -14,10 +14,15 @@ from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, em
 if TYPE_CHECKING:
     from credit_tier.content import Content
     from credit_tier.learning.bundle import Bundle
+    from credit_tier.learning.search import Searched
     from credit_tier.training import Training
 
 LakeArgument = Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="线程数 · threads")]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="模型包目录 · bundle folder")]
+ChampionOption = Annotated[
+    Path | None, typer.Option("--store", help="从 MLflow 取现役模型 · take the champion from this MLflow store")
+]
 JurisdictionOption = Annotated[
     str, typer.Option("--jurisdiction", help="法域,如 cn、cn-32、cn-3205 · whose overrides are asked")
 ]
@@ -33,6 +38,12 @@ def train(
     seed: Annotated[int, typer.Option("--seed", min=0, help="随机种子 · seed")] = 1,
     threads: ThreadsOption = CORES,
     key: KeyOption = None,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            "--search", min=0, max=500, help="试多少组参数,0 不搜索;缺省按声明 · settings to try, 0: none; default: as declared"
+        ),
+    ] = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -44,7 +55,14 @@ def train(
     steps = Steps(quiet=as_json)
     with steps.step(f"训练 train {model}"):
         done = training.train(
-            model, Lake.open(lake), Content.resolve(*(content or ())), store=store, seed=seed, threads=threads, key=key
+            model,
+            Lake.open(lake),
+            Content.resolve(*(content or ())),
+            store=store,
+            seed=seed,
+            threads=threads,
+            key=key,
+            search=search,
         )
     _tell(done, store, steps, as_json=as_json)
 
@@ -114,6 +132,7 @@ def _tell(done: Training, store: Path, steps: Steps, *, as_json: bool) -> None:
         ),
         f"检验 test: AUC {found.auc:.3f} ({found.auc_interval.low:.3f}–{found.auc_interval.high:.3f}) · KS {found.ks:.3f} · Brier 比 ratio {found.brier_ratio:.3f} · 预测/实际 predicted/observed {found.predicted_to_observed:.2f}",
         *(f"标尺 yardstick {item.title_zh} {item.name}: AUC {item.evaluation.auc:.3f}" for item in done.yardsticks),
+        *(_chosen(done.searched) if done.searched is not None else ()),
         f"模型包 bundle {done.bundle.folder} · {done.bundle.digest}",
         str(done.bundle.signer),
         f"报告 report {page}",
@@ -133,6 +152,7 @@ def _tell(done: Training, store: Path, steps: Steps, *, as_json: bool) -> None:
         "metrics": found.metrics(),
         "yardsticks": {item.name: item.evaluation.metrics() for item in done.yardsticks},
         "parts": done.parts.describe(),
+        "search": None if done.searched is None else done.searched.to_dict(),
         "failed_gates": [str(fault) for fault in done.failed_gates],
         "seconds": steps.seconds,
     }
@@ -141,14 +161,22 @@ def _tell(done: Training, store: Path, steps: Steps, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+def _chosen(found: Searched) -> list[str]:
+    """Return what a search tried and took."""
+    declared, chosen = (found.candidates[i] for i in (0, found.chosen))
+    took = f"{chosen.rounds} × {chosen.leaves} 叶 leaves, {chosen.learning_rate:g}, ≥ {chosen.min_rows_in_leaf}, L2 {chosen.l2:g}"
+    stopped = " · 到时停止 stopped by the clock" if found.was_stopped else ""
+    return [
+        f"参数搜索 search: {found.done}/{found.possible} · 选定 chosen {took} · 对数损失 log loss {chosen.loss:.5f} (声明 declared {declared.loss:.5f}){stopped}"
+    ]
+
+
 def score(
     lake: LakeArgument,
     as_of: AsOfOption,
     out: Annotated[Path, typer.Option("--out", help="输出目录 · output folder")],
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="模型包目录 · bundle folder")] = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="从 MLflow 取现役模型 · take the champion from this MLflow store")
-    ] = None,
+    bundle: BundleOption = None,
+    store: ChampionOption = None,
     keep: Annotated[
         list[str] | None, typer.Option("--keep", help="随带的登记列 · register column to carry along, repeatable")
     ] = None,
@@ -173,7 +201,7 @@ def score(
     found = Content.resolve(*(content or ()))
     steps = Steps(quiet=as_json)
     with steps.step("评分 score"):
-        model = _bundle(bundle, store, trust or [], found)
+        model = open_bundle(bundle, store, trust or [], found)
         wanted = tuple(keep or draws.columns_to_keep(draws.load_spec(content=found)))
         scored = profiles.score(
             Lake.open(lake),
@@ -250,10 +278,8 @@ def profile(
             help="该次评分的数据湖:列出理由背后的记录 · lake of the scores: name the records behind the reasons",
         ),
     ] = None,
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="该次评分的模型包 · bundle of the scores")] = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="从 MLflow 取现役模型 · take the champion from this MLflow store")
-    ] = None,
+    bundle: BundleOption = None,
+    store: ChampionOption = None,
     trust: TrustOption = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
@@ -267,7 +293,7 @@ def profile(
 
     found = profiles.profile(scores, code)
     if lake is not None:
-        model = _bundle(bundle, store, trust or [], Content.resolve(*(content or ())))
+        model = open_bundle(bundle, store, trust or [], Content.resolve(*(content or ())))
         found = profiles.with_records(found, Lake.open(lake), model, most=NEWEST)
     dimensions = [[name, f"{points:+.1f}"] for name, points in found.dimensions.items()]
     headers = ["指标 feature", "分 points", "值 value", *([] if lake is None else ["记录 records"])]
@@ -315,7 +341,7 @@ def _held_by(overrides: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _bundle(bundle: Path | None, store: Path | None, trust: list[Path], content: Content) -> Bundle:
+def open_bundle(bundle: Path | None, store: Path | None, trust: list[Path], content: Content) -> Bundle:
     """Open the bundle of a folder, or the champion of the class policy's model from a store."""
     from credit_tier import training
     from credit_tier.errors import UsageError

@@ -5,20 +5,24 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from credit_tier.cli.model import BundleOption, ChampionOption, open_bundle
+from credit_tier.cli.registry import TrustOption
 from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, emit, table
 
 if TYPE_CHECKING:
-    from datetime import date
-
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
+    from credit_tier.repairs import AfterRepair, Gain
     from credit_tier.rules.evaluate import Decision
     from credit_tier.rules.repair import RecordDecision, RepairAssessment
     from credit_tier.rules.resolve import RulePack
+    from credit_tier.temporal import AsOf
 
 app = typer.Typer(help="信用修复 · repair eligibility by dated rules", no_args_is_help=True)
 
@@ -30,6 +34,13 @@ TopicOption = Annotated[str, typer.Option("--topic", help="规则主题 · topic
 HolidaysOption = Annotated[
     Path | None,
     typer.Option("--holidays", help="节假日安排 CSV(day,kind=holiday|makeup) · the State Council's holiday table"),
+]
+
+ScoresOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--scores", help="同一截止时点的评分目录 · scores of the same as_of, so that not everybody is scored again"
+    ),
 ]
 
 COLUMNS = (
@@ -50,6 +61,14 @@ COLUMNS = (
 )
 """Headers and fields of the worklist."""
 
+GAIN_COLUMNS = (
+    ("信用分(现)", "points_now"),
+    ("信用分(修复后)", "points_after"),
+    ("信用风险类别(现,内部参考)", "class_now"),
+    ("信用风险类别(修复后,内部参考)", "class_after"),
+)
+"""What stands behind them if a model is given."""
+
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -61,20 +80,30 @@ def assess(
     jurisdiction: JurisdictionOption = "cn",
     topic: TopicOption = "repair",
     holidays: HolidaysOption = None,
+    bundle: BundleOption = None,
+    store: ChampionOption = None,
+    scores: ScoresOption = None,
+    trust: TrustOption = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """一户企业的修复条件审查 · Say for each adverse record of one enterprise what the rules in force at as_of say."""
+    """一户企业的修复条件审查 · Say for each adverse record of one enterprise what the rules in force at as_of say.
+
+    With a model, points and class now and after each repair are told; they are guidance, never a ground.
+    """
+    from credit_tier.content import Content
     from credit_tier.data.lake import Lake
     from credit_tier.errors import UsageError
     from credit_tier.features.records import visible_rows
+    from credit_tier.repairs import Record
     from credit_tier.rules.holidays import read_holidays
     from credit_tier.rules.repair import Assessor, decide_each
+    from credit_tier.rules.resolve import resolve
     from credit_tier.rules.wire import decision_json
     from credit_tier.temporal import AsOf
 
-    opened, day = Lake.open(lake), AsOf.parse(as_of)
-    pack = _pack(content, jurisdiction, topic, day.on)
+    opened, day, files = Lake.open(lake), AsOf.parse(as_of), Content.resolve(*(content or ()))
+    pack = resolve(files, jurisdiction, topic, day.on)
     if opened.number_of(code) is None:
         raise UsageError.of(
             "CT-REPAIR-001",
@@ -86,6 +115,11 @@ def assess(
     rows = visible_rows(opened, reader.table, reader.columns, day, code=code)
     calendar = read_holidays(holidays) if holidays is not None else None
     found = decide_each(rows, day, pack, calendar=calendar)
+    gains: dict[str, Gain] = {}
+    if bundle is not None or store is not None:
+        after = _after(opened, files, day, (bundle, store, trust or []), scores=scores, jurisdiction=jurisdiction)
+        told = after(Record(code, reader.table, item.record_id) for item in found)
+        gains = {gain.record_id: gain for gain in told if gain is not None}
     emit(
         {
             "code": code,
@@ -94,10 +128,13 @@ def assess(
             "pack_digest": pack.digest,
             "lake_digest": opened.digest,
             "data_cutoff": opened.cutoff.isoformat(),
-            "records": [{"record_id": item.record_id, **decision_json(item.decision)} for item in found],
+            "records": [
+                {"record_id": item.record_id, **decision_json(item.decision), **_gain_json(gains.get(item.record_id))}
+                for item in found
+            ],
         },
         as_json=as_json,
-        lines=list(_lines(code, pack, found)),
+        lines=list(_lines(code, pack, found, gains)),
     )
 
 
@@ -106,12 +143,25 @@ def worklist(
     lake: LakeArgument,
     as_of: AsOfOption,
     out: Annotated[Path | None, typer.Option("--out", help="输出 CSV · output file")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", help="只列登记列等于某值者,如 district=320506 · only COLUMN=VALUE of the register, repeatable"
+        ),
+    ] = None,
     jurisdiction: JurisdictionOption = "cn",
     topic: TopicOption = "repair",
+    bundle: BundleOption = None,
+    store: ChampionOption = None,
+    scores: ScoresOption = None,
+    trust: TrustOption = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """全市修复工作清单:现在可办、补齐可办、等待、人工 · Who can be helped now, who next and when."""
+    """修复工作清单:现在可办、补齐可办、等待、人工 · Who can be helped now, who next and when.
+
+    With a model each step is sorted by the points that a repair gains; they are guidance, never a ground.
+    """
     from credit_tier.content import Content
     from credit_tier.data.lake import Lake
     from credit_tier.errors import UsageError
@@ -125,12 +175,17 @@ def worklist(
         raise UsageError.of(
             "CT-REPAIR-002", where="--out", what="no output is named.", advice="Give --out worklist.csv, or --json."
         )
-    opened, day = Lake.open(lake), AsOf.parse(as_of)
+    opened, day, files = Lake.open(lake), AsOf.parse(as_of), Content.resolve(*(content or ()))
+    parts = _where(where or [])
     with Steps(quiet=as_json).step("审查 assess"):
-        found = repair_worklist(opened, Content.resolve(*(content or ())), day, jurisdiction=jurisdiction, topic=topic)
+        after = None
+        if bundle is not None or store is not None:
+            after = _after(opened, files, day, (bundle, store, trust or []), scores=scores, jurisdiction=jurisdiction)
+        found = repair_worklist(opened, files, day, jurisdiction=jurisdiction, topic=topic, where=parts, after=after)
     items, pack = found.items, found.pack
+    gains = None if after is None else found.gains
     if out is not None:
-        write_bytes(out, csv_bytes(items))
+        write_bytes(out, csv_bytes(items, gains))
     steps = Counter(item.step for item in items)
     summary = {
         "as_of": str(day),
@@ -154,12 +209,63 @@ def worklist(
         _unverified_line({name for item in items for name in item.unverified}),
     ]
     if as_json:
-        summary["worklist"] = [assessment_json(item) for item in items]
+        summary["worklist"] = [
+            {**assessment_json(item), **_gain_json(found.gains.get((item.subject, item.record_id)))} for item in items
+        ]
     emit(summary, as_json=as_json, lines=[line for line in lines if line])
 
 
-def csv_bytes(items: Iterable[RepairAssessment]) -> bytes:
+def _after(
+    lake: Lake,
+    content: Content,
+    as_of: AsOf,
+    model: tuple[Path | None, Path | None, list[Path]],
+    *,
+    scores: Path | None,
+    jurisdiction: str,
+) -> AfterRepair:
+    """Return what answers for points and class after a repair, by the model of a bundle or store."""
+    from credit_tier.repairs import AfterRepair
+
+    opened = open_bundle(*model, content)
+    return AfterRepair(lake, content, opened, as_of, scores=scores, jurisdiction=jurisdiction)
+
+
+def _where(texts: list[str]) -> dict[str, str]:
+    """Return COLUMN=VALUE as a mapping."""
+    from credit_tier.errors import UsageError
+
+    parts = dict(text.partition("=")[::2] for text in texts)
+    if not all(name and value for name, value in parts.items()):
+        raise UsageError.of(
+            "CT-REPAIR-003",
+            where="--where",
+            what="this is not COLUMN=VALUE.",
+            advice="Write for example --where district=320506.",
+        )
+    return parts
+
+
+def _gain_json(gain: Gain | None) -> dict[str, Any]:
+    """Return points and class now and after a repair; nothing without a model, or for an enterprise that it does not score."""
+    if gain is None:
+        return {}
+    return {
+        "after_repair": {
+            "points_now": round(gain.now.points, 1),
+            "points_after": round(gain.after.points, 1),
+            "points_gained": round(gain.points, 1),
+            "dimensions_gained": {name: round(points, 1) for name, points in gain.dimensions.items() if points},
+            "class_now": str(gain.now.risk_class),
+            "class_after": str(gain.after.risk_class),
+        }
+    }
+
+
+def csv_bytes(items: Iterable[RepairAssessment], gains: Mapping[tuple[str, str], Gain] | None = None) -> bytes:
     """Return the worklist as CSV for spreadsheets (UTF-8 with mark); no cell can start a formula.
+
+    With gains, points and class now and after the repair stand behind the other columns, empty for who is not scored.
 
     A cell that starts with = + - @ tab or a line end gets an apostrophe in front.
     """
@@ -167,7 +273,8 @@ def csv_bytes(items: Iterable[RepairAssessment]) -> bytes:
 
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([header for header, _ in COLUMNS])
+    columns = COLUMNS if gains is None else (*COLUMNS, *GAIN_COLUMNS)
+    writer.writerow([header for header, _ in columns])
     for item in items:
         row = assessment_json(item)
         row["reasons"] = "；".join(reason.text_zh for reason in item.reasons)
@@ -175,7 +282,8 @@ def csv_bytes(items: Iterable[RepairAssessment]) -> bytes:
         row["unverified"] = " ".join(item.unverified)
         row["needs_confirmation"] = "是" if item.confirm else ""
         row["decision"] = item.verdict.label_zh
-        writer.writerow([safe_cell("" if row[name] is None else str(row[name])) for _, name in COLUMNS])
+        row |= _gain_json((gains or {}).get((item.subject, item.record_id))).get("after_repair", {})
+        writer.writerow([safe_cell("" if (cell := row.get(name)) is None else str(cell)) for _, name in columns])
     return ("\ufeff" + stream.getvalue()).encode("utf-8")
 
 
@@ -188,22 +296,25 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_ACTIVE) else text
 
 
-def _pack(content: list[Path] | None, jurisdiction: str, topic: str, on: date) -> RulePack:
-    from credit_tier.content import Content
-    from credit_tier.rules.resolve import resolve
-
-    return resolve(Content.resolve(*(content or ())), jurisdiction, topic, on)
-
-
-def _lines(code: str, pack: RulePack, found: list[RecordDecision]) -> Iterator[str]:
+def _lines(code: str, pack: RulePack, found: list[RecordDecision], gains: Mapping[str, Gain]) -> Iterator[str]:
     yield f"{code} · {pack.id} {pack.spec.title_zh} · {len(found)} 条记录 records"
     for item in found:
         yield ""
         yield from _record(item.record_id, item.decision)
+        if item.record_id in gains:
+            yield f"  {_gain_line(gains[item.record_id])}"
     open_entries = {name for item in found for name in item.decision.unverified}
     if open_entries:
         yield ""
         yield _unverified_line(open_entries)
+
+
+def _gain_line(gain: Gain) -> str:
+    now, after = gain.now, gain.after
+    return (
+        f"修复后 after repair: 信用分 points {now.points:.1f} → {after.points:.1f} ({gain.points:+.1f}),"
+        f"类别 class {now.risk_class} → {after.risk_class} (供参考,不作为决定依据 guidance, never a ground)"
+    )
 
 
 def _record(record_id: str, decision: Decision) -> Iterator[str]:

@@ -38,6 +38,10 @@ Span = tuple[int, int, int]
 class Online:
     """What questions have in common: contracts, features, and the figures of groups at their as_of.
 
+    Attributes
+    ----------
+    columns : the columns that features read, by table.
+
     Parameters
     ----------
     specs : the contracts by table.
@@ -67,7 +71,7 @@ class Online:
         self.register = next(spec for spec in specs.values() if spec.kind == "entity")
         self._passes = [_PlainPass(item) for item in passes(features, specs.__getitem__)]
         self._edges = {via: _Tests(via.filter, specs[via.table]) for f in features if (via := f.via) is not None}
-        self._columns = self._columns_needed()
+        self.columns = self._columns_needed()
         self._digest = digest_of([catalogue_digest(features), ""])  # of no lake
         fills = [np.nan if f.missing.fill is None else f.missing.fill for f in features]
         self._unknown = np.array([fills], np.float32)
@@ -100,9 +104,19 @@ class Online:
         FeatureError : CT-FEAT-005 an attribute is lacking, CT-FEAT-012 the figures of groups are those of another as_of,
             CT-FEAT-014 no record names the enterprise.
         """
+        return self.for_read(code, PlainRecords.read(self.specs, records, self.columns), as_of, attributes)
+
+    def for_read(
+        self, code: str, read: PlainRecords, as_of: AsOf, attributes: Mapping[str, str] | None = None
+    ) -> FeatureFrame:
+        """Return the same from records that are read already and have :attr:`columns`.
+
+        Raises
+        ------
+        FeatureError : see :meth:`for_one`.
+        """
         attributes = attributes or {}
         check_sources(tuple(f for f in self.features if f.source == "spine"), self.specs, attributes)
-        read = PlainRecords.read(self.specs, records, self._columns)
         number = read.numbers.get(code)
         if number is None:
             raise FeatureError.of(

@@ -12,6 +12,7 @@ from credit_tier.specs.feature import CatalogueSpec, FeatureSpec
 from credit_tier.specs.model import EventCohort, GridCohort, ModelSpec, TiersSpec
 from credit_tier.specs.plan import PlanSpec
 from credit_tier.specs.quality import reference_faults
+from credit_tier.specs.repairs import RepairsSpec
 from credit_tier.specs.rulepack import RulePackSpec
 from credit_tier.specs.rulepack_check import together as packs_together
 
@@ -19,6 +20,7 @@ _PIPELINES: dict[str, type[FileSpec]] = {
     "features.yaml": CatalogueSpec,
     "tiers.yaml": TiersSpec,
     "inspection_round.yaml": PlanSpec,
+    "repairs.yaml": RepairsSpec,
 }
 
 
@@ -87,6 +89,8 @@ def _references(loaded: dict[str, FileSpec]) -> Iterator[Fault]:
                 f"the classes rest on model '{spec.model}', which is not declared.",
                 f"Models are: {', '.join(models)}.",
             )
+        if isinstance(spec, RepairsSpec):
+            yield from spec.faults(label, tables)
     for feature in features:
         yield from _feature(feature, tables, registers)
     yield from reference_faults(tables)
