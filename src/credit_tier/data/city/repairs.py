@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 RECORD_KINDS: Final = ("penalty", "abnormal_listing", "serious_listing")
 DECISIONS: Final = ("granted", "refused", "not_accepted")
+LATE_SHARE: Final = 0.03
+"""Share of granted repairs after which some site goes on publishing for weeks."""
+
 TOO_EARLY_SHARE: Final = 0.08
 """Share of penalties for which somebody applies within the first three months, in vain."""
 
@@ -54,7 +57,7 @@ def repair_applications(
     *,
     seed: int,
 ) -> pl.DataFrame:
-    """Return the applications: when received, and again when decided."""
+    """Return the applications: when received, when decided, and if granted again when every site had ended the publicity."""
     import polars as pl
 
     rng = stream(seed, "repair applications")
@@ -87,6 +90,12 @@ def repair_applications(
     accepted = np.minimum(after_working_days(applied, rng.integers(1, 3, size)), ended)
     accepted = np.where(outcome == DECISIONS.index("not_accepted"), NEVER, accepted)
     is_false = (outcome == DECISIONS.index("refused")) & (rng.random(size) < 0.08)
+    later = stream(seed, "end of publicity")
+    is_granted = outcome == DECISIONS.index("granted")
+    is_slow = later.random(size) < LATE_SHARE
+    days = np.where(is_slow, later.integers(6, 40, size), later.integers(0, 4, size))
+    gone = np.where(is_granted, after_working_days(np.minimum(ended, NEVER - 1), days), NEVER).astype(np.int32)
+    heard = np.maximum(told + 1, gone + later.integers(1, 6, size)).astype(np.int32)
     row = delivered_rows(subject, applied, received, period)
     columns = {
         "application_no": numbers("XF", len(row)),
@@ -95,17 +104,21 @@ def repair_applications(
         "record_kind": words(RECORD_KINDS, kind[row]),
         "record_no": record_numbers.gather(record[row]),
         "accepted_on": dates(accepted[row]),
+        "forwarded_on": dates(accepted[row]),
         "repair_decision": words(DECISIONS, outcome[row]),
         "decided_on": dates(ended[row]),
+        "publicity_ended_on": dates(gone[row]),
         "has_false_papers": flags(is_false[row]),
         "authority": authorities(people.district[subject[row]], department[row]),
     }
-    later = ("accepted_on", "repair_decision", "decided_on", "has_false_papers")
+    ending = ("publicity_ended_on",)
+    open_still = ("accepted_on", "forwarded_on", "repair_decision", "decided_on", "has_false_papers", *ending)
     return versions(
         columns,
         [
-            (dates(received[row]), np.ones(len(row), dtype=np.bool_), later),
-            (dates(told[row]), told[row] < period.cutoff, ()),
+            (dates(received[row]), np.ones(len(row), dtype=np.bool_), open_still),
+            (dates(told[row]), told[row] < period.cutoff, ending),
+            (dates(heard[row]), is_granted[row] & (heard[row] < period.cutoff), ()),
         ],
         "application_no",
     )
