@@ -235,6 +235,38 @@ def test_rules_can_be_listed_shown_linted_and_tested(tmp_path):
     assert "max_end_on: expected 2027-05-11, got 2027-05-10" in failed.output
 
 
+def test_two_packs_are_compared_rule_by_rule_and_on_a_caseload(home):
+    """The differences stand in words; the same records under both packs tell who fares better or worse, by record id and never by code."""
+    packs = ("cn/repair/2026-03-31", "cn-3205/repair/2026-04-01")
+    trial = (*packs, "--lake", home / "lake", "--as-of", "2026-09-01")
+    found = json.loads(call(home, "rules", "diff", *trial, "--json").stdout)
+    assert (found["before"]["pack"], found["after"]["pack"]) == ("cn/repair/2023-05-01", "cn/repair/2026-04-01")
+    assert {item["kind"] for item in found["differences"]} == {"added", "removed", "changed", "cited"}
+    case = found["caseload"]
+    assert case["records"] == {"better": 4, "worse": 1, "open": 1, "same": 0}
+    assert case["enterprises"] == {"better": 3, "worse": 0, "open": 2, "same": 0}
+    worse = next(group for group in case["groups"] if group["direction"] == "worse")
+    assert worse["record_ids"] == ["E-2"]
+    assert (worse["before"]["decision"], worse["after"]) == ("eligible", {"decision": "not_yet", "class": "serious"})
+    assert [reason["code"] for reason in worse["only_after"]] == ["classes.serious", "values.min_serious"]
+    told = call(home, "rules", "diff", *trial)
+    assert told.exit_code == 0
+    assert "更不利 worse · 1 条 records: 可以申请修复 eligible (other) → 尚不能申请 not_yet (serious)" in told.output
+    assert "≠变更 changed  requirements.duty_fulfilled" in told.output
+    assert not [number for number in range(5) if code(number) in told.output]
+    assert not [name for name in ("E-2", "B-1", "D-1") if name in told.output]
+    same = call(home, "rules", "diff", packs[1], packs[1])
+    assert "没有不同 no difference" in same.output.replace(" · ", " ")
+    for arguments, fault in (
+        ((*packs, "--lake", home / "lake"), "CT-RULE-051"),
+        (("cn/repair", packs[1]), "CT-RULE-052"),
+        (("cn/repair/2016-01-01", packs[1]), "CT-RULE-001"),
+        (("cn/market_repair/2022-01-01", "cn/classification/2022-02-01"), None),
+    ):
+        wrong = call(home, "rules", "diff", *arguments)
+        assert getattr(wrong.exception, "code", None) == fault
+
+
 def test_lint_reports_a_broken_pack_and_a_pack_without_its_table(home, tmp_path):
     """A local pack that does not fit is refused with its file; a pack whose table is not declared is refused too."""
     city = tmp_path / "city" / "rule_packs" / "cn-3205" / "repair"

@@ -1,7 +1,8 @@
-"""`credit-tier rules`: which law is in force, what a pack says, whether packs are sound, and cases run against them."""
+"""`credit-tier rules`: which law is in force, what a pack says, what differs between two, whether packs are sound, and cases run against them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from credit_tier.content import Content
     from credit_tier.errors import Fault
     from credit_tier.rules.cases import CaseResult
+    from credit_tier.rules.compare import Comparison
+    from credit_tier.rules.resolve import RulePack
+    from credit_tier.rules.words import Difference
     from credit_tier.specs.rulepack import RulePackSpec, Value
 
 app = typer.Typer(help="规则包 · law as dated data", no_args_is_help=True)
@@ -164,6 +168,116 @@ def run(
     )
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="法域/主题/日期,如 cn-3205/repair/2026-03-31 · jurisdiction/topic/day")],
+    after: Annotated[str, typer.Argument(help="另一个 · the other one")],
+    lake: Annotated[
+        Path | None,
+        typer.Option("--lake", help="用此数据湖的全部记录试算两次 · assess the records of this lake under both"),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="试算的截止时点 · as-of of the trial, with --lake")
+    ] = None,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """比较两个规则包,逐条;可试算谁更有利 · What differs between two packs, rule by rule; with --lake who fares better or worse."""
+    from credit_tier.content import Content
+    from credit_tier.errors import UsageError
+    from credit_tier.rules.wire import comparison_json, difference_json
+    from credit_tier.rules.words import differences
+
+    if (lake is None) != (as_of is None):
+        raise UsageError.of(
+            "CT-RULE-051",
+            where="--lake, --as-of",
+            what="a trial needs both.",
+            advice="Give --lake LAKE --as-of YYYY-MM-DD, or neither.",
+        )
+    found = Content.resolve(*(content or ()))
+    old, new = _pack_of(found, before), _pack_of(found, after)
+    entries = differences(old.spec, new.spec)
+    result = {
+        "before": {"pack": old.id, "digest": old.digest},
+        "after": {"pack": new.id, "digest": new.digest},
+        "differences": [difference_json(item) for item in entries],
+    }
+    lines = [f"{old.id} → {new.id}", *_difference_lines(entries)]
+    if lake is not None and as_of is not None:
+        trial = _trial(lake, as_of, old, new)
+        result["caseload"] = comparison_json(trial)
+        lines += ["", *_comparison_lines(trial)]
+    emit(result, as_json=as_json, lines=lines)
+
+
+def _pack_of(found: Content, text: str) -> RulePack:
+    from credit_tier.errors import UsageError
+    from credit_tier.rules.resolve import resolve
+    from credit_tier.temporal import parse_date
+
+    parts = text.split("/")
+    if len(parts) != 3:
+        raise UsageError.of(
+            "CT-RULE-052",
+            where=text,
+            what="this names no pack.",
+            advice="Write jurisdiction/topic/day, for example cn-3205/repair/2026-04-01.",
+        )
+    return resolve(found, parts[0], parts[1], parse_date(parts[2], where=text))
+
+
+def _trial(lake: Path, as_of: str, old: RulePack, new: RulePack) -> Comparison:
+    from credit_tier.data.lake import Lake
+    from credit_tier.features.records import visible_rows
+    from credit_tier.rules.compare import compare
+    from credit_tier.rules.repair import Assessor
+    from credit_tier.temporal import AsOf
+
+    day = AsOf.parse(as_of)
+    readers = [Assessor(pack, day) for pack in (old, new)]
+    columns = [name for reader in readers for name in reader.columns]
+    return compare(visible_rows(Lake.open(lake), readers[0].table, columns, day), old, new, day)
+
+
+_KINDS = {"added": "＋新增", "removed": "－删除", "changed": "≠变更", "cited": "≈仅措辞或依据变更"}
+
+
+def _difference_lines(entries: tuple[Difference, ...]) -> Iterator[str]:
+    if not entries:
+        yield "没有不同 · no difference"
+    for item in entries:
+        title = item.after or item.before
+        yield ""
+        yield f"{_KINDS[item.kind]} {item.kind}  {item.code}  {title.zh if title else ''} · {title.en if title else ''}"
+        for change in item.changes:
+            for language, label in ((0, change.label_zh), (1, change.field)):
+                was, now = (side[language] if side is not None else "—" for side in (change.before, change.after))
+                yield f"    {label}: {was} → {now}"
+
+
+def _comparison_lines(trial: Comparison) -> Iterator[str]:
+    from credit_tier.rules.compare import Direction
+
+    yield from table(
+        f"试算 trial {trial.before.id} → {trial.after.id} · {trial.as_of}",
+        ["结果 result", "条 records", "户 enterprises"],
+        [
+            [f"{way.label_zh} {way.name.lower()}", str(trial.records[way]), str(trial.enterprises[way])]
+            for way in Direction
+        ],
+    )
+    for group in trial.groups:
+        yield ""
+        was = f"{group.before.label_zh} {group.before.value}" + (
+            f" ({group.before_class})" if group.before_class else ""
+        )
+        now = f"{group.after.label_zh} {group.after.value}" + (f" ({group.after_class})" if group.after_class else "")
+        yield f"{group.direction.label_zh} {group.direction.name.lower()} · {group.size} 条 records: {was} → {now}"
+        for sign, reasons in (("原 before", group.only_before), ("新 after", group.only_after)):
+            yield from (f"    {sign}: {reason.text_zh} {reason.text_en}" for reason in reasons)
 
 
 def _entries(spec: RulePackSpec) -> list[str]:

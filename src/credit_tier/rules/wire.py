@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 from credit_tier.canonical import Json
+from credit_tier.rules.compare import Comparison, Group
 from credit_tier.rules.compile import Reason
 from credit_tier.rules.evaluate import Deadline, Decision, Publicity
 from credit_tier.rules.facts import Fact
 from credit_tier.rules.repair import RepairAssessment
+from credit_tier.rules.words import Difference, Text
 from credit_tier.specs.rulepack import Paper
 
 
@@ -115,4 +117,44 @@ def assessment_json(item: RepairAssessment) -> dict[str, Json]:
         "unverified": list(item.unverified),
         "pack": item.pack,
         "period_pack": item.period_pack,
+    }
+
+
+def _text(value: Text | None) -> Json:
+    return None if value is None else {"zh": value.zh, "en": value.en}
+
+
+def difference_json(item: Difference) -> dict[str, Json]:
+    """Return one entry that differs between two packs."""
+    return {
+        "code": item.code,
+        "kind": item.kind,
+        "before": _text(item.before),
+        "after": _text(item.after),
+        "changes": [
+            {"field": change.field, "zh": change.label_zh, "before": _text(change.before), "after": _text(change.after)}
+            for change in item.changes
+        ],
+    }
+
+
+def _group(item: Group) -> Json:
+    return {
+        "direction": item.direction.name.lower(),
+        "before": {"decision": item.before.value, "class": item.before_class},
+        "after": {"decision": item.after.value, "class": item.after_class},
+        "only_before": [reason_json(reason) for reason in item.only_before],
+        "only_after": [reason_json(reason) for reason in item.only_after],
+        "records": item.size,
+        "record_ids": list(item.records),
+    }
+
+
+def comparison_json(item: Comparison) -> dict[str, Json]:
+    """Return how a caseload fares under two packs: counts, groups with their reasons, and the ids of records that fare otherwise."""
+    return {
+        "as_of": _day(item.as_of),
+        "records": {way.name.lower(): number for way, number in item.records.items()},
+        "enterprises": {way.name.lower(): number for way, number in item.enterprises.items()},
+        "groups": [_group(group) for group in item.groups],
     }
