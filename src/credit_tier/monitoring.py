@@ -52,7 +52,7 @@ def monitor(
 ) -> Monitoring:
     """Hold a model in use against the records known at an as_of.
 
-    The population scored then is compared with that of the reference day, feature by feature, both computed from the same lake; and
+    The population scored then is compared with that of the reference day, by feature and by points, both computed from the same lake; and
     the outcomes of the model's kind that became mature after its test and before as_of are compared with what it predicts for them.
 
     Parameters
@@ -71,6 +71,7 @@ def monitor(
 
     from credit_tier.learning.evaluate import Interval
     from credit_tier.learning.monitor import drift_of, outcomes_of, watch
+    from credit_tier.learning.stability import size_of
 
     spec = ModelSpec.model_validate(bundle.manifest["declaration"])
     tested = date.fromisoformat(bundle.manifest["split"]["test"]["to"])
@@ -82,28 +83,34 @@ def monitor(
             what=f"the reference day {day} is not before {as_of}.",
             advice="Look at a later day, or name an earlier reference with --reference.",
         )
-    before, now = (_population(lake, bundle, spec, on, threads=threads) for on in (day, as_of.on))
-    (then, score_then, points_then), (here, score_here, points_here) = before, now
+    (then, points_then), (here, points_here) = (
+        _population(lake, bundle, spec, on, threads=threads) for on in (day, as_of.on)
+    )
     effects = points_here.mean(axis=0) - points_then.mean(axis=0)
-    drifts = []
-    for k, feature in enumerate(bundle.features):
-        groups = len(np.unique(then[:, k])), len(np.unique(here[:, k]))
-        drifts.append(
-            drift_of(
-                (feature.id, feature.title_zh),
-                then[:, k].astype(np.float64),
-                here[:, k].astype(np.float64),
-                effect=float(effects[k]),
-                independent=groups if feature.group_by is not None else None,
-            )
+    drifts = [
+        drift_of(
+            (feature.id, feature.title_zh),
+            then[:, k].astype(np.float64),
+            here[:, k].astype(np.float64),
+            effect=float(effects[k]),
+            sizes=(size_of(feature, then[:, k], *_one_day(then)), size_of(feature, here[:, k], *_one_day(here))),
         )
-    score = drift_of(("raw_score", "评分"), score_then, score_here, effect=float(effects.sum()))
+        for k, feature in enumerate(bundle.features)
+    ]
+    own = np.array([feature.group_by is None and feature.shrink is None for feature in bundle.features])
+    score = drift_of(
+        ("own_points", "自身记录所得分"),
+        points_then[:, own].sum(axis=1),
+        points_here[:, own].sum(axis=1),
+        effect=float(effects[own].sum()),
+    )
     outcomes = outcomes_of(*_matured(lake, bundle, spec, tested, as_of, threads=threads), seed=seed)
     metrics = bundle.manifest["metrics"]
     found = watch(
         score,
         drifts,
         outcomes,
+        by_groups=float(effects[~own].sum()),
         spread=float(points_then.sum(axis=1).std()),
         trained_auc=Interval(metrics["auc_low"], metrics["auc_high"]),
     )
@@ -112,7 +119,7 @@ def monitor(
         str(as_of),
         day.isoformat(),
         tested.isoformat(),
-        (len(before[0]), len(now[0])),
+        (len(then), len(here)),
         found,
         {"lake": lake.digest, "bundle": bundle.digest},
     )
@@ -134,15 +141,22 @@ def same_day(day: date, last: date) -> date:
 
 def _population(
     lake: Lake, bundle: Bundle, spec: ModelSpec, on: date, *, threads: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Return features and raw scores of everybody whom the model scores on a day, and the contributions, in points, of some of them."""
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return the features of everybody whom the model scores on a day, and the contributions, in points, of some of them."""
     import numpy as np
 
     from credit_tier.features import build, spine
 
     x = build.build(lake, bundle.features, spine.scoring(lake, spec, on)).matrix()
     some = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), EXPLAINED)).astype(np.int64))]
-    return x, bundle.scorer.raw_score(x, threads=threads), bundle.scorer.contributions(some, threads=threads)
+    return x, bundle.scorer.contributions(some, threads=threads)
+
+
+def _one_day(x: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return day and enterprise of rows of one day, one of each enterprise."""
+    import numpy as np
+
+    return np.zeros(len(x), np.int32), np.arange(len(x), dtype=np.int32)
 
 
 def _matured(

@@ -60,13 +60,13 @@ def test_a_stable_city_stays_quiet_month_after_month(lake: Lake, bundle: Bundle)
 
 
 def test_records_that_change_their_meaning_are_found(lake: Lake, bundle: Bundle) -> None:
-    """Every inspection reports a problem from March on: scores move, the level is off, and the feature is named."""
+    """Every inspection reports a problem from March on: points by own records move, the level is off, and features are named."""
     changed = ChangedLake(lake.path, lake.manifest)
     found = monitoring.monitor(changed, bundle, AsOf(dt.date(2025, 12, 1))).watch
     alarms = {(item.kind, item.subject) for item in found.findings if item.is_alarm}
-    assert ("score_shift", "raw_score") in alarms
+    assert ("score_shift", "own_points") in alarms
     assert ("level", "outcomes") in alarms
-    assert ("feature_shift", "problem_share_3y") in {(item.kind, item.subject) for item in found.findings}
+    assert ("feature_shift", "problems_1y") in {(item.kind, item.subject) for item in found.findings}
 
 
 def test_a_reference_after_the_day_is_refused(lake: Lake, bundle: Bundle) -> None:

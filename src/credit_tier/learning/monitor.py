@@ -1,6 +1,13 @@
 """Is a model in use still what it was: the population it scores, the level of its predictions, the order it puts enterprises in?
 
-A verdict asks for two things at once: a change that matters, and one that chance does not explain. So a quiet city stays quiet.
+A verdict asks for two things at once: a change that matters, and one that chance does not explain. So a quiet city stays quiet: of a
+hundred monthly looks at one where nothing changed, at most one asks somebody to act.
+
+What chance explains depends on what it drew. The own records of enterprises differ by chance as enterprises do, thousands of times. Figures
+of a group, and those that lean towards one, are drawn once for everybody in it: a rate of the whole city that rests on some hundred
+positive outcomes moves by a twentieth from year to year, and takes everybody's score along. No sample of enterprises, however large, tells
+such a move from a change. Scores are therefore compared by what own records add to them; what figures of groups added is told, and
+whether they are right, the outcomes say.
 """
 
 from __future__ import annotations
@@ -29,7 +36,7 @@ ERRORS = 4.0
 """Times the distance to be expected by chance, up to which a change is no change."""
 
 Verdict = Literal["none", "moderate", "large"]
-Kind = Literal["score_shift", "feature_shift", "level", "ranking", "too_few"]
+Kind = Literal["score_shift", "group_shift", "feature_shift", "level", "ranking", "too_few"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def drift_of(
     now: NDArray[np.float64],
     *,
     effect: float,
-    independent: tuple[int, int] | None = None,
+    sizes: tuple[float, float] | None = None,
 ) -> Drift:
     """Compare two samples of one number, NaN where missing.
 
@@ -71,7 +78,7 @@ def drift_of(
     ----------
     name : id and Chinese title.
     effect : points by which it moved the average enterprise.
-    independent : how many of the values are worth counting by themselves; None for all. Of a figure of a group there are as many as groups.
+    sizes : how many of the values chance drew by themselves, see :func:`credit_tier.learning.stability.size_of`; None for all.
 
     Source: the mean distance of two samples of one distribution is at most J sqrt(1/n + 1/m), J the integral of sqrt(F (1 - F))
     (Bobkov and Ledoux, One-dimensional empirical measures, order statistics and Kantorovich transport distances, 2019, theorem 3.2).
@@ -80,7 +87,7 @@ def drift_of(
 
     a, b = before[~np.isnan(before)], now[~np.isnan(now)]
     missing = 1 - len(a) / max(len(before), 1), 1 - len(b) / max(len(now), 1)
-    n, m = independent or (len(before), len(now))
+    n, m = sizes or (len(before), len(now))
     distance = limit = 0.0
     if len(a) and len(b):
         pooled = np.sort(np.concatenate([a, b]))
@@ -92,7 +99,8 @@ def drift_of(
             limit = ERRORS * integral * np.sqrt(1 / n + 1 / m) / spread
     moved = abs(missing[1] - missing[0])
     both = (missing[0] * n + missing[1] * m) / (n + m)
-    lost = moved if moved > ERRORS * np.sqrt(both * (1 - both) * (1 / n + 1 / m)) else 0.0
+    is_beyond_chance = moved > ERRORS * np.sqrt(both * (1 - both) * (1 / n + 1 / m))
+    lost = moved if is_beyond_chance or missing[1] == 1.0 else 0.0
     verdict: Verdict = "none"
     if (distance > limit and distance >= MODERATE) or lost >= MISSING_MODERATE:
         verdict = "large" if (distance > limit and distance >= LARGE) or lost >= MISSING_LARGE else "moderate"
@@ -124,12 +132,14 @@ class Watch:
 
     Attributes
     ----------
-    score : raw scores of the population now against those at the reference day; features : the same for each feature.
+    score : points by own records of the population now against those at the reference day; features : the same for each feature.
+    by_groups : points by which figures of groups moved the average enterprise.
     outcomes : None if no outcome has become mature since.
     """
 
     score: Drift
     features: tuple[Drift, ...]
+    by_groups: float
     outcomes: Outcomes | None
     findings: tuple[Finding, ...]
 
@@ -161,7 +171,13 @@ def outcomes_of(
 
 
 def watch(
-    score: Drift, features: Sequence[Drift], outcomes: Outcomes | None, *, spread: float, trained_auc: Interval
+    score: Drift,
+    features: Sequence[Drift],
+    outcomes: Outcomes | None,
+    *,
+    by_groups: float,
+    spread: float,
+    trained_auc: Interval,
 ) -> Watch:
     """Put the figures together and say what to do.
 
@@ -169,23 +185,33 @@ def watch(
 
     Parameters
     ----------
-    spread : standard deviation of the points at the reference day.
+    by_groups, spread : points by figures of groups; standard deviation of all points at the reference day.
     trained_auc : interval of the model's AUC on its test part.
     """
-    found = [*_shifts(score, features, spread), *_outcomes(outcomes, trained_auc)]
-    return Watch(score, tuple(features), outcomes, tuple(found))
+    found = [*_shifts(score, by_groups, features, spread), *_outcomes(outcomes, trained_auc)]
+    return Watch(score, tuple(features), by_groups, outcomes, tuple(found))
 
 
-def _shifts(score: Drift, features: Sequence[Drift], spread: float) -> list[Finding]:
+def _shifts(score: Drift, by_groups: float, features: Sequence[Drift], spread: float) -> list[Finding]:
     found = []
     if score.verdict != "none":
         found.append(
             Finding(
                 "score_shift",
                 score.name,
-                f"评分总体移动 {score.distance:.2f} 个标准差(偶然不超过 {score.limit:.2f}):查明哪些指标变了;属实则重新训练",
-                f"the scores moved by {score.distance:.2f} standard deviations (by chance up to {score.limit:.2f}): find which features did; if it is real, train again",
+                f"由自身记录所得的分总体移动 {score.distance:.2f} 个标准差(偶然不超过 {score.limit:.2f}):查明哪些指标变了;属实则重新训练",
+                f"what own records add to the scores moved by {score.distance:.2f} standard deviations (by chance up to {score.limit:.2f}): find which features did; if it is real, train again",
                 is_alarm=True,
+            )
+        )
+    if abs(by_groups) >= MODERATE * spread:
+        found.append(
+            Finding(
+                "group_shift",
+                "groups",
+                f"行业、地区、全市等群体指标使评分平均变动 {by_groups:+.1f} 分:群体指标本有起伏,是否属实看预测水平",
+                f"figures of groups and of the whole city moved the scores by {by_groups:+.1f} points on average: they move by chance, too; the level of the outcomes tells whether they are right",
+                is_alarm=False,
             )
         )
     for item in features:
