@@ -60,10 +60,11 @@ def test_lost_values_are_a_change_and_figures_of_few_groups_are_not() -> None:
     gone = np.where(rng.random(5000) < 0.1, np.nan, values)
     assert drift(values, gone).verdict == "moderate"
     assert drift(values, np.where(rng.random(5000) < 0.5, np.nan, values)).verdict == "large"
+    assert drift(values, np.full(5000, np.nan), sizes=(2, 2)).verdict == "large"
     groups = rng.normal(size=8)
     before, now = np.repeat(groups, 500), np.repeat(groups + 0.2, 500)
     assert drift(before, now).verdict != "none"
-    assert drift(before, now, independent=(8, 8)).verdict == "none"
+    assert drift(before, now, sizes=(8, 8)).verdict == "none"
 
 
 def matured(p: NDArray[np.float64], share: float, rng: np.random.Generator) -> Outcomes:
@@ -85,7 +86,7 @@ def test_a_right_level_is_left_alone_and_a_wrong_one_is_found() -> None:
 def kinds(**given: object) -> dict[str, bool]:
     quiet = drift(np.arange(100.0), np.arange(100.0))
     base: dict[str, object] = {"score": quiet, "features": (quiet,), "outcomes": None}
-    found = watch(**{**base, **given}, spread=50.0, trained_auc=TRAINED)  # type: ignore[arg-type]
+    found = watch(**{"by_groups": 0.0, **base, **given}, spread=50.0, trained_auc=TRAINED)  # type: ignore[arg-type]
     assert found.has_alarm == any(item.is_alarm for item in found.findings)
     assert found.to_dict()["has_alarm"] == found.has_alarm
     return {item.kind: item.is_alarm for item in found.findings}
@@ -97,6 +98,7 @@ def test_findings_say_who_should_act() -> None:
     moved = drift(rng.normal(size=5000), rng.normal(1, size=5000))
     assert kinds() == {"too_few": False}
     assert kinds(score=moved) == {"score_shift": True, "too_few": False}
+    assert kinds(by_groups=-5.1) == {"group_shift": False, "too_few": False}
     assert kinds(features=(moved,)) == {"feature_shift": False, "too_few": False}
     heavy = drift_of(NAME, rng.normal(size=5000), rng.normal(1, size=5000), effect=-6.0)
     assert kinds(features=(heavy,)) == {"feature_shift": True, "too_few": False}
