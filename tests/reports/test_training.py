@@ -23,6 +23,7 @@ from credit_tier.learning.evaluate import Interval, evaluate
 from credit_tier.learning.finish import raw_scores
 from credit_tier.learning.fit import fit
 from credit_tier.learning.heldout import in_time
+from credit_tier.learning.search import search
 from credit_tier.learning.slices import Attribute
 from credit_tier.learning.splits import TrainingFrame, split
 from credit_tier.learning.tracking import RunInfo
@@ -32,7 +33,7 @@ from credit_tier.reports.page import render
 from credit_tier.reports.training import page
 from credit_tier.reports.training_advice import advice
 from credit_tier.specs.feature import FeatureSpec, Missing
-from credit_tier.specs.model import GridCohort, Label, ModelSpec, Split, Trees
+from credit_tier.specs.model import Bridge, GridCohort, Label, ModelSpec, Search, Split, Trees
 from credit_tier.temporal import day_number
 from credit_tier.training import Observations, Training
 
@@ -93,8 +94,11 @@ def trained(folder: Path, frame: TrainingFrame, spec: ModelSpec) -> Training:
     fitted = fit(parts, spec, seed=1, threads=1)
     test, level = parts.test.frame, level_of("platt")
     held = in_time(parts, raw_scores(fitted, spec, threads=1))
-    free = spec.model_copy(update={"trees": spec.trees.model_copy(update={"confine": False})})
-    other = raw_scores(fit(parts, free, seed=1, threads=1), spec, threads=1)
+
+    def otherwise(**changes: Any) -> np.ndarray:
+        other = spec.model_copy(update={"trees": spec.trees.model_copy(update=changes)})
+        return raw_scores(fit(parts, other, seed=1, threads=1), spec, threads=1)(test.x)
+
     probability = held.probability(level)
     evaluation = evaluate(test.y, probability, test.subject, test.as_of_day, replicates=100)
     sticks = (logistic(parts, replicates=50), single_feature(parts, "f1", replicates=50))
@@ -104,7 +108,8 @@ def trained(folder: Path, frame: TrainingFrame, spec: ModelSpec) -> Training:
         level,
         chosen(parts, held),
         grading=grading_of(None, probability),
-        unconstrained=other(test.x),
+        unconstrained=otherwise(confine=False, bridges=()),
+        unbridged=otherwise(bridges=()) if spec.trees.bridges else None,
         yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in sticks],
         attributes=[
             Attribute("区<乙>", "district", (test.subject % 3 - 1).astype(np.int32), [("东", "east"), ("西", "west")])
@@ -202,6 +207,40 @@ def test_what_the_constraint_costs_is_told_where_two_dimensions_need_each_other(
     assert found.is_clear
     assert found.difference < -0.01
     assert any("additive constraint" in row[0] for row in advice(done))
+
+
+def test_a_bridge_that_closes_the_gap_is_told_beside_the_model_without_it(tmp_path: Path) -> None:
+    """With the bridge the constraint costs nothing more, the gain over the model without it is told, and nobody advises to drop it."""
+    ends = (FEATURES[0].dimension, FEATURES[2].dimension)
+    bridge = Bridge(id="joint", title_zh="合成", dimensions=ends)
+    free = Trees(rounds=60, leaves=6, min_rows_in_leaf=30, monotone=False, bridges=(bridge,))
+    done = trained(tmp_path, frame_of(together=1.2), spec_of(trees=free))
+    cost, gain = done.appraisal.unconstrained, done.appraisal.unbridged
+    assert cost is not None
+    assert gain is not None
+    assert cost.difference > -0.01
+    assert gain.is_clear
+    assert gain.difference > 0.01
+    assert done.appraisal.metrics()["auc_minus_unbridged"] == gain.difference
+    assert not any("bridge" in word for row in advice(done) for word in row)
+    html = render(page(done))
+    assert f"合成 joint({' × '.join(ends)})" in html
+    assert f"{gain.difference:+.3f} ({gain.interval.low:+.3f} … {gain.interval.high:+.3f})" in html
+    useless = replace(gain, difference=0.0, interval=replace(gain.interval, low=-0.01, high=0.01))
+    assert "桥接 bridges" in [row[0] for row in advice(changed(done, unbridged=useless))]
+
+
+def test_a_search_is_shown_with_its_choice(calm: Training) -> None:
+    """The page shows candidates, folds, the declared and the chosen settings, and whether a clock stopped the search."""
+    plan = Search(trials=3, rounds=(10, 60), leaves=(2, 8))
+    found = search(calm.parts.train.frame, calm.observations.spec.trees, plan, gap_days=40, seed=1, threads=1)
+    html = render(page(replace(calm, searched=found)))
+    for item in found.candidates:
+        assert f"{item.loss:.5f}" in html
+    for word in ("选定 chosen", "声明 declared", "最优 best", "全部试完", "chosen by search"):
+        assert word in html
+    assert "到时停止" in render(page(replace(calm, searched=replace(found, done=2))))
+    assert "参数搜索" not in render(page(calm))
 
 
 def changed(done: Training, **changes: Any) -> Training:

@@ -41,7 +41,10 @@ def train(
     search: Annotated[
         int | None,
         typer.Option(
-            "--search", min=0, max=500, help="试多少组参数,0 不搜索;缺省按声明 · settings to try, 0: none; default: as declared"
+            "--search",
+            min=0,
+            max=500,
+            help="试多少组参数,0 不搜索;缺省按声明 · settings to try, 0: none; default: as declared",
         ),
     ] = None,
     content: ContentOption = None,

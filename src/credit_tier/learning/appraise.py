@@ -90,6 +90,7 @@ class Appraisal:
     calibrated : what each method makes of the judged rows, for information.
     recalibrated : a trial in time; None in cross-validation, or where outcomes are too few.
     unconstrained : the model against the same one whose trees may mix dimensions, or None if its own may.
+    unbridged : the model against the same one without its bridges, or None if it has none.
     yardsticks : the model against each yardstick.
     score_shift : raw score from the calibration to the test part, both unseen by the trees. shifts : features, from training to test.
         None and empty in cross-validation, where no part is later than another.
@@ -105,6 +106,7 @@ class Appraisal:
     calibrated: tuple[Calibrated, ...]
     recalibrated: Recalibrated | None
     unconstrained: Comparison | None
+    unbridged: Comparison | None
     yardsticks: tuple[Comparison, ...]
     score_shift: Shift | None
     shifts: tuple[Shift, ...]
@@ -132,7 +134,9 @@ class Appraisal:
             found["features_shifted"] = float(sum(item.verdict in {"moderate", "large"} for item in self.shifts))
         if self.selected is not None:
             found |= self.selected.metrics()
-        for item in (*self.yardsticks, *([self.unconstrained] if self.unconstrained else [])):
+        for item in (*self.yardsticks, self.unconstrained, self.unbridged):
+            if item is None:
+                continue
             name = f"auc_minus_{item.name}"
             found |= {name: item.difference, f"{name}_low": item.interval.low, f"{name}_high": item.interval.high}
         return found
@@ -167,6 +171,7 @@ def appraise(
     *,
     grading: Grading,
     unconstrained: NDArray[np.float64] | None,
+    unbridged: NDArray[np.float64] | None,
     yardsticks: Sequence[Other],
     attributes: Sequence[Attribute],
     budget: float,
@@ -179,7 +184,7 @@ def appraise(
     ----------
     held : the judged rows and their scores; level : how these are calibrated; choice : how that was, or could have been, chosen.
     grading, attributes : of the judged rows, in their order.
-    unconstrained : scores of the judged rows by a model whose trees may mix dimensions.
+    unconstrained, unbridged : scores of the judged rows by a model whose trees may mix dimensions, and by one without bridges.
     budget : share of rows that could be inspected. selected : see :mod:`.selection`.
     seed : of the bootstraps.
     """
@@ -198,6 +203,9 @@ def appraise(
         else compare(
             ("unconstrained", "不受维度约束的同一模型"), test.y, score, unconstrained, test.subject, **weighted
         ),
+        unbridged=None
+        if unbridged is None
+        else compare(("unbridged", "没有桥接的同一模型"), test.y, score, unbridged, test.subject, **weighted),
         yardsticks=tuple(
             compare((item.name, item.title_zh), test.y, score, item.score, test.subject, **weighted)
             for item in yardsticks

@@ -168,6 +168,7 @@ def write(
             for feature, fill in zip(fitted.features, fitted.fills, strict=True)
         ],
         "confined": fitted.spans is not None,
+        "searched_from": None if fitted.searched_from is None else fitted.searched_from.model_dump(mode="json"),
         "split": parts.describe(),
         "test_rows": _rows_digest(parts.test.frame),
         "metrics": evaluation.metrics(),

@@ -25,7 +25,7 @@ from credit_tier.learning.confine import contributions_of
 from credit_tier.learning.forest import MAX_TREES, Forest
 from credit_tier.learning.scorecard import Scaling, Scorer
 from credit_tier.specs.feature import FeatureSpec
-from credit_tier.specs.model import ModelSpec
+from credit_tier.specs.model import ModelSpec, Trees
 
 FORMAT = "credit_tier/bundle/1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
@@ -65,6 +65,8 @@ class Manifest(Spec):
     declaration: ModelSpec
     features: Annotated[tuple[ManifestFeature, ...], Field(min_length=1)]
     confined: bool
+    searched_from: Trees | None = None
+    """Settings of the trees as declared, where a search has chosen those of `declaration`."""
     split: dict[str, Any]
     test_rows: str
     """SHA-256 over subject, as_of and outcome of the test rows, whatever the features: two models are compared on equal rows."""

@@ -34,7 +34,19 @@ def card_of(manifest: Mapping[str, Any], prose: str) -> str:
         ("Brier / 常数 constant", f"{figures['brier_ratio']:.3f}"),
         ("预测/实际 predicted/observed (95 %)", f"{ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f})"),
         ("门槛 gates", "；".join(failed) if failed else "全部通过 all passed"),
+        *_trees(manifest),
         ("模型包 bundle", manifest["digest"]),
     ]
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
     return "\n".join([f"# {manifest['title_zh']} {manifest['model']}", "", *table, "", prose]).rstrip() + "\n"
+
+
+def _trees(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return rows on bridges and on settings that were searched, where a model has them."""
+    trees = manifest["declaration"]["trees"]
+    names = "；".join(f"{one['title_zh']} ({' × '.join(one['dimensions'])})" for one in trees["bridges"])
+    rows = [("维度间桥接 bridges", names)] if names else []
+    if manifest["searched_from"] is not None:
+        chosen = ", ".join(f"{k} {trees[k]}" for k, v in manifest["searched_from"].items() if trees[k] != v)
+        rows.append(("搜索选定的参数 settings chosen by search", chosen or "同声明 as declared"))
+    return rows

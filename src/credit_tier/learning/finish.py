@@ -26,8 +26,8 @@ from credit_tier.learning.gates import failed_gates
 from credit_tier.learning.heldout import HeldOut, Level, Score, held_out
 from credit_tier.learning.rival import against_champion
 from credit_tier.learning.scorecard import Scorer
-from credit_tier.learning.selection import Drawn, Selected, apart_of, selected_of
 from credit_tier.learning.search import Searched
+from credit_tier.learning.selection import Drawn, Selected, apart_of, selected_of
 from credit_tier.learning.signing import SigningKey
 from credit_tier.learning.splits import Part, Parts, TrainingFrame
 from credit_tier.learning.tracking import RunInfo

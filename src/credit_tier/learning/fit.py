@@ -44,6 +44,7 @@ class Fitted:
     fills : shape (features,); the number that stands for a missing value, NaN where the trees themselves learned what missing
         means. A column that was never missing in training gets its catalogue value, or else its training median: LightGBM would
         silently read 0.
+    searched_from : the declared settings, where a search has chosen those that the trees grew with.
     """
 
     forest: Forest
@@ -53,6 +54,7 @@ class Fitted:
     fills: NDArray[np.float64]
     seed: int
     lightgbm_version: str
+    searched_from: Trees | None = None
 
 
 def fit(parts: Parts, spec: ModelSpec, *, seed: int, threads: int) -> Fitted:

@@ -10,7 +10,7 @@ from credit_tier.learning.bundle import Bundle
 from credit_tier.learning.fit import Fitted
 from credit_tier.learning.splits import Part, Parts, TrainingFrame, split
 from credit_tier.specs.feature import FeatureSpec
-from credit_tier.specs.model import ModelSpec
+from credit_tier.specs.model import ModelSpec, Trees
 from credit_tier.temporal import day_number
 
 SAME = ("cohort", "population", "label", "features", "trees", "points")
@@ -28,7 +28,18 @@ def fitted_of(bundle: Bundle) -> Fitted:
         scorer.fills,
         int(bundle.manifest["seed"]),
         str(bundle.manifest["lightgbm"]),
+        _searched_from(bundle),
     )
+
+
+def grown_with(bundle: Bundle) -> Trees:
+    """Return the settings with which a bundle's trees grew."""
+    return ModelSpec.model_validate(bundle.manifest["declaration"]).trees
+
+
+def _searched_from(bundle: Bundle) -> Trees | None:
+    before = bundle.manifest.get("searched_from")
+    return None if before is None else Trees.model_validate(before)
 
 
 def require_same(bundle: Bundle, spec: ModelSpec, features: tuple[FeatureSpec, ...]) -> None:
@@ -39,6 +50,7 @@ def require_same(bundle: Bundle, spec: ModelSpec, features: tuple[FeatureSpec, .
     LearningError : CT-LEARN-022, naming every part of the declaration that differs; CT-LEARN-023 the model was cross-validated.
     """
     before = ModelSpec.model_validate(bundle.manifest["declaration"])
+    before = before.model_copy(update={"trees": _searched_from(bundle) or before.trees})
     if before.split.folds is not None:
         raise LearningError.of(
             "CT-LEARN-023",

@@ -23,8 +23,9 @@ from credit_tier.errors import LearningError
 from credit_tier.learning.calibrate import difference
 from credit_tier.learning.confine import contributions_of
 from credit_tier.learning.fit import dataset, fills_of, guard, parameters
-from credit_tier.learning.splits import TrainingFrame
-from credit_tier.specs.model import Search, Trees
+from credit_tier.learning.folds import Division
+from credit_tier.learning.splits import Parts, TrainingFrame
+from credit_tier.specs.model import ModelSpec, Search, Trees
 from credit_tier.temporal import date_of
 
 USUAL = Search(
@@ -35,6 +36,9 @@ USUAL = Search(
     l2=(1.0, 10.0),
 )
 """What is searched where a search is asked for and a model declares none."""
+
+MOST = 500
+"""Trials of a search at most."""
 
 FIRST = 0.4
 """Share of the training rows, the earliest, that no fold judges."""
@@ -134,6 +138,35 @@ class Searched:
             "done": self.done,
             "was_stopped": self.was_stopped,
         }
+
+
+def chosen_settings(
+    parts: Division, spec: ModelSpec, trials: int | None, *, seed: int, threads: int
+) -> Searched | None:
+    """Search as a model declares, or as somebody asks; None if neither does.
+
+    Parameters
+    ----------
+    trials : settings to try, over :data:`USUAL` ranges where the model declares none; 0: no search; None: as declared.
+
+    Raises
+    ------
+    LearningError : CT-LEARN-016 no such number of trials, or rows in folds: settings chosen by all rows would flatter the figures that
+        the same rows give; otherwise as :func:`search`.
+    """
+    if trials == 0 or (trials is None and spec.search is None):
+        return None
+    plan = spec.search or USUAL
+    if trials is not None:
+        plan = plan.model_copy(update={"trials": trials})
+    if not isinstance(parts, Parts) or not 1 <= plan.trials <= MOST:
+        raise LearningError.of(
+            "CT-LEARN-016",
+            where=f"search {spec.model}",
+            what=f"不能搜索参数 · a search takes 1 to {MOST} trials and a split in time.",
+            advice="With folds, declare the settings.",
+        )
+    return search(parts.train.frame, spec.trees, plan, gap_days=parts.gap_days, seed=seed, threads=threads)
 
 
 def search(frame: TrainingFrame, trees: Trees, plan: Search, *, gap_days: int, seed: int, threads: int) -> Searched:

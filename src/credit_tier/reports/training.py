@@ -14,6 +14,7 @@ from credit_tier.reports.figures import between, difference, span
 from credit_tier.reports.page import Block, Fact, Page, Section, render, write
 from credit_tier.reports.training_advice import advice
 from credit_tier.reports.training_selection import selection
+from credit_tier.reports.training_trees import bridges_of, constraint, settings
 from credit_tier.training import Training
 
 FILE = "report.html"
@@ -62,6 +63,7 @@ def page(done: Training) -> Page:
             _to_do(points),
             _facts(done),
             _figures(done),
+            *([] if done.searched is None else [settings(done.searched)]),
             *([] if done.appraisal.selected is None else [selection(done, done.appraisal.selected)]),
             quality.calibration(done),
             quality.grades(done),
@@ -91,6 +93,8 @@ def _facts(done: Training) -> Section:
         ["树 trees", f"{len(done.bundle.scorer.forest.trees)} × {trees.leaves} 叶 leaves"],
         ["单调约束 monotone", "是 yes" if trees.monotone else "否 no"],
         ["每棵树限于一个维度 confined", "是 yes" if trees.confine else "否 no"],
+        ["桥接 bridges", bridges_of(trees)],
+        ["参数 settings", "按声明 as declared" if done.searched is None else "搜索选定 chosen by search"],
         ["校准 calibration", f"{quality.METHODS[calibration.method]}(声明 declared: {spec.calibration})"],
     ]
     parts = [
@@ -155,16 +159,7 @@ def _figures(done: Training) -> Section:
             rows=[[f"{c.share:.0%}", span(c.captured, c.interval, 2)] for c in evaluation.capture],
         ),
     ]
-    if found.unconstrained is not None:
-        item = found.unconstrained
-        blocks.append(
-            Block(
-                "维度可加的代价 · cost of the additive constraint",
-                headers=["本模型 AUC this", "不受约束 AUC unconstrained", "差(成对)paired difference"],
-                rows=[[f"{item.auc:.3f}", f"{item.other:.3f}", difference(item)]],
-                numeric=frozenset({0, 1, 2}),
-            )
-        )
+    blocks += constraint(found)
     return Section(
         "区分能力",
         "Discrimination",

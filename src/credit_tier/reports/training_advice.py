@@ -109,3 +109,10 @@ def _cost(done: Training) -> Iterator[list[str]]:
             f"AUC {item.difference:+.3f} ({item.interval.low:+.3f} … {item.interval.high:+.3f})",
             "可考虑在两个维度之间声明桥接 · consider declaring a bridge between two dimensions",
         ]
+    item = done.appraisal.unbridged
+    if item is not None and not (item.is_clear and item.difference > 0):
+        yield [
+            "桥接 bridges",
+            f"AUC {item.difference:+.3f} ({item.interval.low:+.3f} … {item.interval.high:+.3f})",
+            "未见桥接有益,可撤去 · no gain by the bridges is proved: the model is simpler without them",
+        ]
