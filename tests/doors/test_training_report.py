@@ -16,6 +16,8 @@ from credit_tier.content import Content
 from credit_tier.errors import LearningError
 from credit_tier.learning.attributes import attributes_of
 from credit_tier.learning.slices import FEWEST_ROWS
+from credit_tier.learning.woe_card import FILE as SCORECARD
+from credit_tier.learning.woe_card import WoeCard
 from credit_tier.reports import training as report
 from credit_tier.specs.model import ModelSpec, Report
 
@@ -90,19 +92,24 @@ def test_years_must_rise() -> None:
 
 
 def test_the_page_lies_beside_the_bundle_and_in_the_store(trained, city) -> None:
-    """One file, the same again when published again; the run holds it, the appraisal as JSON and its single numbers."""
+    """One file, the same again when published again; the run holds it, the appraisal as JSON and its single numbers, and the scorecard."""
     import mlflow
 
     path = report.publish(trained, city / "mlflow")
     assert path.parent == trained.bundle.folder.parent
     before = path.read_bytes()
     assert report.publish(trained, city / "mlflow").read_bytes() == before
-    for word in ("分组与差异", "Hosmer–Lemeshow", "维度可加的代价", "district".capitalize()):
+    for word in ("分组与差异", "Hosmer–Lemeshow", "维度可加的代价", "评分卡(标尺)", "district".capitalize()):
         assert word in before.decode()
     address = f"sqlite:///{city / 'mlflow' / 'mlflow.db'}"
     client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
     names = {item.path for item in client.list_artifacts(trained.run.run_id)}
-    assert {"report.html", "appraisal.json"} <= names
+    assert {"report.html", "appraisal.json", SCORECARD} <= names
+    beside = path.with_name(f"{trained.bundle.folder.name}.{SCORECARD}").read_bytes()
+    assert Path(client.download_artifacts(trained.run.run_id, SCORECARD)).read_bytes() == beside
+    stick = next(stick for stick in trained.yardsticks if stick.card is not None)
+    test = trained.parts.test.frame
+    assert np.abs(WoeCard.from_bytes(beside).probability(test.x) - stick.probability).max() <= 1e-12
     kept = Path(client.download_artifacts(trained.run.run_id, "report.html"))
     assert kept.read_bytes() == before
     told: dict[str, Any] = json.loads(

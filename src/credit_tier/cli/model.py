@@ -47,6 +47,15 @@ def train(
             help="试多少组参数,0 不搜索;缺省按声明 · settings to try, 0: none; default: as declared",
         ),
     ] = None,
+    ebm: Annotated[
+        bool,
+        typer.Option(
+            "--ebm", help="加训一个可解释提升机作标尺,较慢 · an explainable boosting machine as yardstick: slow"
+        ),
+    ] = False,
+    optbinning: Annotated[
+        bool, typer.Option("--optbinning", help="评分卡标尺用 optbinning 分箱 · bins of the scorecard by optbinning")
+    ] = False,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -66,6 +75,8 @@ def train(
             threads=threads,
             key=key,
             search=search,
+            ebm=ebm,
+            optbinning=optbinning,
         )
     _tell(done, store, steps, as_json=as_json)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from credit_tier.files import write_bytes
 from credit_tier.learning import tracking
 from credit_tier.learning.evaluate import Evaluation
 from credit_tier.learning.folds import Division, Folds
+from credit_tier.learning.woe_card import FILE as SCORECARD
 from credit_tier.reports import training_quality as quality
 from credit_tier.reports.charts import Line, lines, steps
 from credit_tier.reports.figures import between, difference, span
 from credit_tier.reports.page import Block, Fact, Page, Section, render, write
 from credit_tier.reports.training_advice import advice
+from credit_tier.reports.training_scorecard import scorecard
 from credit_tier.reports.training_selection import selection
 from credit_tier.reports.training_trees import bridges_of, constraint, settings
 from credit_tier.training import Training
@@ -22,10 +25,14 @@ PARTS = {"train": "训练 train", "calibrate": "校准 calibrate", "test": "检�
 
 
 def publish(done: Training, store: Path | str) -> Path:
-    """Write the page of a training beside its bundle, keep it with the run in the store, and return its path."""
+    """Write the page of a training, and the scorecard among its yardsticks, beside its bundle; keep the page with the run; return its path."""
     found = page(done)
     tracking.attach(store, done.run.run_id, files={FILE: render(found).encode()})
-    return write(done.bundle.folder.with_name(f"{done.bundle.folder.name}.html"), found)
+    folder = done.bundle.folder
+    for stick in done.yardsticks:
+        if stick.card is not None:
+            write_bytes(folder.with_name(f"{folder.name}.{SCORECARD}"), stick.card.to_bytes())
+    return write(folder.with_name(f"{folder.name}.html"), found)
 
 
 def page(done: Training) -> Page:
@@ -63,6 +70,7 @@ def page(done: Training) -> Page:
             _to_do(points),
             _facts(done),
             _figures(done),
+            *(scorecard(stick.card) for stick in done.yardsticks if stick.card is not None),
             *([] if done.searched is None else [settings(done.searched)]),
             *([] if done.appraisal.selected is None else [selection(done, done.appraisal.selected)]),
             quality.calibration(done),
