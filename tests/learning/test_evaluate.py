@@ -12,7 +12,8 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from credit_tier.errors import LearningError
-from credit_tier.learning.evaluate import Evaluation, auc_of, evaluate
+from credit_tier.learning.compare import Comparison, compare
+from credit_tier.learning.evaluate import Evaluation, Interval, auc_of, evaluate
 from credit_tier.learning.gates import failed_gates
 from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts
@@ -204,15 +205,26 @@ def test_a_column_without_any_value_does_not_stop_the_yardstick(parts: Parts) ->
 
 
 def test_gates_say_which_one_failed(parts: Parts, evaluation: Evaluation) -> None:
-    """Each missed gate is one fault; a passed gate is none; a yardstick within the interval is no failure."""
-    stick = single_feature(parts, "f0", replicates=20)
-    level = replace(stick, evaluation=replace(stick.evaluation, auc=evaluation.auc_interval.high))
+    """Each missed gate is one fault; a passed gate is none; a yardstick that is better by chance only is no failure."""
+    level = Comparison("f0", "某指标", 0.70, 0.71, -0.01, Interval(-0.03, 0.01))
     assert failed_gates(Gates(), evaluation, [level]) == ()
-    assert failed_gates(Gates(min_auc=0.6, max_brier_ratio=1.0), evaluation, [stick]) == ()
-    better = replace(stick, evaluation=replace(stick.evaluation, auc=min(1.0, evaluation.auc_interval.high + 0.01)))
+    assert failed_gates(Gates(min_auc=0.6, max_brier_ratio=1.0), evaluation, [level]) == ()
+    better = replace(level, interval=Interval(-0.02, -0.001))
     faults = failed_gates(Gates(min_auc=0.999, max_brier_ratio=0.01), evaluation, [better])
     assert [f.code for f in faults] == ["CT-LEARN-036"] * 3
     assert failed_gates(Gates(not_below_yardstick=False), evaluation, [better]) == ()
+
+
+def test_a_yardstick_that_is_always_a_little_better_fails_the_gate() -> None:
+    """A model that blurs the yardstick is worse in every pair of draws, while the yardstick lies within the model's own interval."""
+    y, p, subject, day = simulated(5, 1500)
+    blurred = 1 / (1 + np.exp(-(np.log(p / (1 - p)) + np.random.default_rng(6).normal(0, 0.5, len(p)))))
+    own = evaluate(y, blurred, subject, day, replicates=200)
+    found = compare(("p", "概率"), y, blurred, p, subject, seed=1, replicates=200)
+    assert own.auc_interval.low < found.other < own.auc_interval.high
+    (fault,) = failed_gates(Gates(), own, [found])
+    assert "below the yardstick p" in fault.what
+    assert failed_gates(Gates(), own, [compare(("p", "概率"), y, p, blurred, subject, seed=1, replicates=200)]) == ()
 
 
 def test_the_calibration_gate_fails_only_if_the_whole_interval_lies_outside(evaluation: Evaluation) -> None:

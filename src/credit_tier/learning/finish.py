@@ -172,7 +172,7 @@ def finish(
         ),
         seed=seed,
     )
-    failed = failed_gates(spec.gates, evaluation, yardsticks)
+    failed = failed_gates(spec.gates, evaluation, appraisal.yardsticks)
     inputs = digest_of(
         [
             seen.frame.digest,

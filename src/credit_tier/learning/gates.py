@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from credit_tier.errors import Fault
+from credit_tier.learning.compare import Comparison
 from credit_tier.learning.evaluate import Evaluation
-from credit_tier.learning.yardstick import Yardstick
 from credit_tier.specs.model import Gates
 
 
-def failed_gates(gates: Gates, evaluation: Evaluation, yardsticks: Sequence[Yardstick] = ()) -> tuple[Fault, ...]:
+def failed_gates(gates: Gates, evaluation: Evaluation, yardsticks: Sequence[Comparison] = ()) -> tuple[Fault, ...]:
     """Return one fault (CT-LEARN-036) per gate that is not passed; empty if the model may be promoted.
 
-    A yardstick counts as better only if its AUC lies above the upper end of the model's interval.
+    A yardstick counts as better only if the interval of the difference, drawn in pairs, lies wholly below zero. The interval of the model
+    alone is much wider, because both gain or lose with the same rows, and would let pass a model that is worse in nearly every draw.
+
+    Parameters
+    ----------
+    yardsticks : the model beside each of them, on the same rows.
     """
     told: list[str] = []
     if gates.min_auc is not None and evaluation.auc < gates.min_auc:
@@ -32,8 +37,9 @@ def failed_gates(gates: Gates, evaluation: Evaluation, yardsticks: Sequence[Yard
             )
     if gates.not_below_yardstick:
         told += [
-            f"AUC {evaluation.auc:.4f} 低于{stick.title_zh} · is below the yardstick {stick.name}, {stick.evaluation.auc:.4f}."
-            for stick in yardsticks
-            if stick.evaluation.auc > evaluation.auc_interval.high
+            f"AUC {item.auc:.4f} 低于{item.title_zh} · is below the yardstick {item.name}, {item.other:.4f}, by "
+            f"{-item.difference:.4f} ({-item.interval.high:.4f}–{-item.interval.low:.4f})."
+            for item in yardsticks
+            if item.interval.high < 0
         ]
     return tuple(Fault("CT-LEARN-036", "gates", text, "The run is recorded; the alias is not given.") for text in told)
