@@ -211,6 +211,13 @@ def columns_to_keep(spec: PlanSpec) -> tuple[str, ...]:
     return tuple(name for name in spec.columns() if name not in {"code", spec.class_column})
 
 
+def columns_of_plan(content: Content) -> tuple[str, ...]:
+    """Return the columns that scores must carry along for the content's own plan; none where it has no plan."""
+    if all(item.name != SHIPPED_PLAN for item in content.files("pipelines")):
+        return ()
+    return columns_to_keep(load_spec(content=content))
+
+
 def plan(units: Units, spec: PlanSpec) -> Plan:
     """Return the plan of a round: exact strata sizes and everybody's chance. Nothing is written.
 

@@ -298,7 +298,9 @@ def show_schema(
     spec = specs[name]
     known = spec.known_at
     when = f"{known.column} + {known.delay_days} 天 days" if known.column else f"{known.fixed} ({known.reason})"
-    identity = spec.record_id.column or " + ".join(spec.record_id.of)
+    identity = spec.record_id.column or " + ".join(
+        (*spec.record_id.of, *(["序号 repeat"] if spec.record_id.repeats else []))
+    )
     rows = [
         [
             column_name,
@@ -320,7 +322,7 @@ def show_schema(
                 rows,
             ),
             f"主体 key: {spec.key or '—'} · 记录 record: {identity} · 业务日期 event: {spec.event_on or '—'} · 可知日期 known: {when}",
-            f"来源 source: {spec.source} · 依据 legal basis: {spec.legal_basis}",
+            f"文件 files: {', '.join(spec.files or (spec.table,))} · 来源 source: {spec.source} · 依据 legal basis: {spec.legal_basis}",
         ],
     )
 

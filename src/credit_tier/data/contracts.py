@@ -160,7 +160,8 @@ def row_rules(spec: DatasetSpec) -> Iterator[TableRule]:
 def table_rules(spec: DatasetSpec) -> Iterator[TableRule]:
     """Yield the rules that look at several columns or rows."""
     yield from row_rules(spec)
-    yield _one_version_per_identity(spec)
+    if not spec.record_id.repeats:
+        yield _one_version_per_identity(spec)
 
 
 def _one_version_per_identity(spec: DatasetSpec) -> TableRule:

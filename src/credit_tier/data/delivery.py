@@ -1,6 +1,6 @@
 """A delivery: the folder of files, or the database, that departments send, found, identified and read as plain columns.
 
-Files are named `<table>` or `<table>-<anything>`, with one of `ENDINGS`.
+Files are named `<table>` or `<table>-<anything>`, with one of `ENDINGS`; a contract may name other `files` in place of its table.
 What the headers mean is the business of `headers`, what the values mean that of `columns` and `contracts`.
 """
 
@@ -61,17 +61,19 @@ def find_delivery(folder: Path, specs: Mapping[str, DatasetSpec]) -> Delivery:
     for path in sorted(folder.iterdir(), key=lambda item: item.name):
         if path.name.startswith("."):
             continue
-        table = _table_of(path.name)
-        if path.is_file() and table in specs:
-            files.append(SourceFile(path, table, file_digest(path), specs[table]))
+        tables = [spec for spec in specs.values() if _stem_of(path.name) in (spec.files or (spec.table,))]
+        if path.is_file() and tables:
+            sha256 = file_digest(path)
+            files += [SourceFile(path, spec.table, sha256, spec) for spec in tables]
         else:
             unknown.append(path.name)
     if not files:
+        names = sorted({name for spec in specs.values() for name in (spec.files or (spec.table,))})
         raise DataError.of(
             "CT-DATA-003",
             where=str(folder),
             what="no file here belongs to a known table.",
-            advice=f"Name files <table>{' or <table>'.join(ENDINGS)}; tables are {', '.join(sorted(specs))}.",
+            advice=f"Name files <table>{' or <table>'.join(ENDINGS)}; tables are {', '.join(names)}.",
         )
     return Delivery(tuple(files), tuple(unknown))
 
@@ -91,7 +93,7 @@ def opened(source: Path | str | Database, specs: Mapping[str, DatasetSpec]) -> I
         yield Delivery(copied_tables(source, specs, Path(folder)), ())
 
 
-def _table_of(name: str) -> str:
+def _stem_of(name: str) -> str:
     for ending in sorted(ENDINGS, key=len, reverse=True):
         if name.endswith(ending):
             return name.removesuffix(ending).split("-", 1)[0]

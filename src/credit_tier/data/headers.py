@@ -194,7 +194,8 @@ def match_headers(headers: Sequence[str], spec: DatasetSpec) -> tuple[HeaderMap,
 def required_columns(spec: DatasetSpec) -> set[str]:
     """Return the columns without which a file cannot be used."""
     key = [] if spec.key is None else [spec.key]
-    return {*key, *spec.record_id.of, *(name for name, column in spec.columns.items() if not column.nullable)}
+    names = {*key, *spec.record_id.of, *(name for name, column in spec.columns.items() if not column.nullable)}
+    return {name for name in names if spec.columns[name].constant is None}
 
 
 def map_headers(headers: Sequence[str], spec: DatasetSpec, *, where: str, has_receipt: bool = False) -> HeaderMap:

@@ -31,7 +31,7 @@ from credit_tier.data.parts import Incoming, arranged, merge_parts
 from credit_tier.data.recognition import outcome_of, recognised
 from credit_tier.data.register import Register
 from credit_tier.data.report import IngestReport, TableReport, file_report
-from credit_tier.data.staging import FILE, NUMBER, ROW, Staged, original_rows, stage_table
+from credit_tier.data.staging import FILE, NUMBER, REPEAT, ROW, Staged, original_rows, stage_table
 from credit_tier.data.versions import SEEN
 from credit_tier.data.writer import LakeWriter
 from credit_tier.errors import ContentError, DataError, Fault, LakeError
@@ -359,36 +359,33 @@ def lake_rows(rows: pl.DataFrame, spec: DatasetSpec, codes: Register, *, seen: S
 
 
 def _record_ids(rows: pl.DataFrame, spec: DatasetSpec) -> pl.Series:
-    """Return record ids: the text of the column, or the digest of the columns' texts, each written with its length."""
+    """Return record ids: the text of the column, or the digest of the columns' texts, each written with its length, and of the number
+    of a repeat, if it is one.
+    """
     import polars as pl
 
     if spec.record_id.column is not None:
         return rows[spec.record_id.column].cast(pl.String)
-    texts = rows.select(
-        pl.concat_str(
-            (
-                pl.when(pl.col(name).is_null())
-                .then(pl.lit("-;"))
-                .otherwise(
-                    pl.concat_str(
-                        pl.col(name).cast(pl.String).str.len_bytes().cast(pl.String),
-                        pl.lit(":"),
-                        pl.col(name).cast(pl.String),
-                        pl.lit(";"),
-                    )
-                )
-            )
-            for name in spec.record_id.of
-        )
-    ).to_series()
+
+    def part(name: str) -> pl.Expr:
+        text = pl.col(name).cast(pl.String)
+        told = pl.concat_str(text.str.len_bytes().cast(pl.String), pl.lit(":"), text, pl.lit(";"))
+        return pl.when(pl.col(name).is_null()).then(pl.lit("-;")).otherwise(told)
+
+    repeat = pl.when(pl.col(REPEAT) > 0).then(part(REPEAT)).otherwise(pl.lit("")) if REPEAT in rows.columns else None
+    texts = rows.select(pl.concat_str(*map(part, spec.record_id.of), *([] if repeat is None else [repeat]))).to_series()
     sha256 = hashlib.sha256
     digests = pl.Series([sha256(text).digest() for text in texts.cast(pl.Binary).to_list()], dtype=pl.Binary)
     return digests.bin.encode("hex").str.head(RECORD_ID_DIGITS)
 
 
-def record_digest(values: Iterable[object]) -> str:
-    """Return the record id of one record that is told by several columns, from their values in the lake's form."""
-    texts = (None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+def record_digest(values: Iterable[object], repeat: int = 0) -> str:
+    """Return the record id of one record that is told by several columns, from their values in the lake's form.
+
+    `repeat` : how many earlier records agree in these values.
+    """
+    told = (*values, repeat) if repeat else values
+    texts = (None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in told)
     parts = ("-;" if text is None else f"{len(text.encode())}:{text};" for text in texts)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:RECORD_ID_DIGITS]
 

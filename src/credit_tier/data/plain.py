@@ -6,6 +6,7 @@ For code that is handed records instead of a lake, such as a service that scores
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -87,7 +88,7 @@ def _typed(
     result = {}
     for name in spec.columns:
         if name in always or name in set(columns):
-            values = [row.get(name) for row in rows]
+            values = [row.get(name, spec.columns[name].constant) for row in rows]
             sound = [_sound(value, spec.columns[name]) for value in values]
             result[name] = _read(spec, name, values, faults) if _ODD in sound else sound
     return result
@@ -189,6 +190,20 @@ def _read(spec: DatasetSpec, name: str, values: list[object], faults: list[Fault
     return typed.to_list()
 
 
+def _ids(spec: DatasetSpec, told: Sequence[tuple[Any, ...]], days: Sequence[int]) -> list[str]:
+    """Return the ids of records by what tells them apart and, for those that may repeat each other, the days they were known."""
+    if spec.record_id.column is not None:
+        return [str(parts[0]) for parts in told]
+    if not spec.record_id.repeats:
+        return [record_digest(parts) for parts in told]
+    met: Counter[tuple[tuple[Any, ...], int]] = Counter()
+    ids = []
+    for version in zip(told, days, strict=True):
+        ids.append(record_digest(version[0], met[version]))
+        met[version] += 1
+    return ids
+
+
 def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapping[str, int]) -> Columns:
     """Return records in the columns and the order of the lake, each version until the next one of its record."""
     count = len(next(iter(columns.values()), []))
@@ -200,7 +215,7 @@ def _versions(spec: DatasetSpec, columns: Mapping[str, list[Any]], numbers: Mapp
     )
     events = columns[spec.event_on] if spec.event_on else [None] * count
     named = [columns[name] for name in spec.record_id.columns]
-    ids = [str(parts[0]) if spec.record_id.column else record_digest(parts) for parts in zip(*named, strict=True)]
+    ids = _ids(spec, list(zip(*named, strict=True)), days)
     subjects = [numbers[str(code)] for code in columns[spec.key]] if spec.key else [NO_SUBJECT] * count
     until = [FOREVER] * count
     following: dict[str, int] = {}

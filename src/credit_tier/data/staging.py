@@ -30,6 +30,9 @@ FILE, ROW = "_file", "_row"
 NUMBER = "_number"
 """Number that the look-up of subjects gave; a register has none before it is complete."""
 
+REPEAT = "_repeat"
+"""How many earlier rows agree with a row in what its record is told by, where such rows are records of their own."""
+
 ROWS_COMPARED = 4 * ROWS_PER_BATCH
 """About how many rows that may repeat one another are compared at a time."""
 
@@ -56,6 +59,8 @@ class Staged:
     ----------
     batches : frames put aside, in order of file and row: columns of the contract with the types of `columns`,
         and `_file`, `_row`, and `_number` if there was a look-up.
+    repeats : columns `_file`, `_row`, `_repeat` of rows that repeat an earlier one and are records of their own; None if the contract
+        knows no such rows.
     dropped : columns `_file`, `_row` of rows that repeat an earlier row in every column.
     failures : columns `_file`, `_row`, `rule`; a row may fail several rules; dropped rows are not judged.
     files : the files that were read, in order of their numbers.
@@ -63,18 +68,22 @@ class Staged:
     """
 
     batches: tuple[Spilled, ...]
+    repeats: pl.DataFrame | None
     dropped: pl.DataFrame
     failures: pl.DataFrame
     files: tuple[StagedFile, ...]
     refused: tuple[Fault, ...]
 
     def good(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows that are neither dropped nor fail a rule, batch by batch."""
+        """Yield the rows that are neither dropped nor fail a rule, batch by batch, with `_repeat` if the contract knows repeats."""
         import polars as pl
 
         gone = pl.concat([self.dropped, self.failures.select(FILE, ROW)])
         for batch in self.batches:
             rows = batch.load()
+            if self.repeats is not None:
+                rows = rows.join(self.repeats, on=[FILE, ROW], how="left", maintain_order="left")
+                rows = rows.with_columns(pl.col(REPEAT).fill_null(0))
             yield rows.join(gone, on=[FILE, ROW], how="anti", maintain_order="left") if gone.height else rows
 
 
@@ -121,13 +130,18 @@ def stage_table(
         read.append((source, taken))
     waiting = [batch for _, taken in read for batch in taken.batches]
     hashes = [series for _, taken in read for series in taken.hashes]
-    dropped, in_conflict = _compared(waiting, hashes, spec)
+    repeats, dropped, in_conflict = None, _no_failures().select(FILE, ROW), _no_failures()
+    if spec.record_id.repeats:
+        repeats = _repeats(waiting, hashes, spec)
+    else:
+        dropped, in_conflict = _compared(waiting, hashes, spec)
     failures = pl.concat([_no_failures(), *(frame for _, taken in read for frame in taken.failures), in_conflict])
     if dropped.height:
         failures = failures.join(dropped, on=[FILE, ROW], how="anti")
     copies = dict(dropped.group_by(FILE).len().iter_rows())
     return Staged(
         tuple(waiting),
+        repeats,
         dropped,
         failures,
         tuple(
@@ -236,9 +250,9 @@ def _typed(
     for name, column in spec.columns.items():
         header = headers.headers.get(name)
         constant = (
-            pl.Series(name, [received_on if name == headers.received else None], dtype=pl.Date)
-            if column.type == "date"
-            else pl.Series(name, [None], dtype=pl.String)
+            pl.Series(name, [received_on], dtype=pl.Date)
+            if name == headers.received
+            else pl.Series(name, [column.constant], dtype=pl.String)
         )
         source = constant.new_from_index(0, raw.height) if header is None else raw[header]
         try:
@@ -306,14 +320,36 @@ def _broken(
 def _compared(
     waiting: Sequence[Spilled], hashes: Sequence[pl.Series], spec: DatasetSpec
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that repeat an earlier one, and the failures of those that contradict one another.
+    """Return the rows that repeat an earlier one, and the failures of those that contradict one another."""
+    import polars as pl
+
+    dropped = [_no_failures().select(FILE, ROW)]
+    failures = [_no_failures()]
+    for rows in _alike(waiting, hashes):
+        kept = rows.unique(subset=list(spec.columns), keep="first", maintain_order=True)
+        dropped.append(rows.select(FILE, ROW).join(kept.select(FILE, ROW), on=[FILE, ROW], how="anti"))
+        rule, contradicting = conflicts(kept.select(list(spec.columns)), spec)
+        failures.append(kept.select(FILE, ROW).filter(contradicting).with_columns(pl.lit(rule).alias("rule")))
+    return pl.concat(dropped), pl.concat(failures)
+
+
+def _repeats(waiting: Sequence[Spilled], hashes: Sequence[pl.Series], spec: DatasetSpec) -> pl.DataFrame:
+    """Return the rows that repeat an earlier one in their identity, with how many they repeat."""
+    import polars as pl
+
+    count = pl.int_range(pl.len(), dtype=pl.UInt32).over(identity(spec)).alias(REPEAT)
+    found = [pl.DataFrame(schema={FILE: pl.UInt16, ROW: pl.UInt32, REPEAT: pl.UInt32})]
+    found += [rows.select(FILE, ROW, count).filter(pl.col(REPEAT) > 0) for rows in _alike(waiting, hashes)]
+    return pl.concat(found)
+
+
+def _alike(waiting: Sequence[Spilled], hashes: Sequence[pl.Series]) -> Iterator[pl.DataFrame]:
+    """Yield the rows whose identity may occur twice, in order of file and row, all of one identity together.
 
     Equal identities have equal hashes, so only rows whose hash occurs twice are compared, value by value.
     """
     import polars as pl
 
-    dropped = [_no_failures().select(FILE, ROW)]
-    failures = [_no_failures()]
     ordered = pl.concat([pl.Series(dtype=pl.UInt64), *hashes]).sort()
     twice = ordered.filter(ordered == ordered.shift(1)).unique()
     del ordered
@@ -321,12 +357,7 @@ def _compared(
     buckets = -(-sum(int(mask.sum()) for mask in masks) // ROWS_COMPARED)
     for bucket in range(buckets):
         chosen = [mask & (series % buckets == bucket) for mask, series in zip(masks, hashes, strict=True)]
-        rows = pl.concat(
+        yield pl.concat(
             [batch.load().filter(mask) for batch, mask in zip(waiting, chosen, strict=True) if mask.any()]
             or [waiting[0].load().clear()]
         )
-        kept = rows.unique(subset=list(spec.columns), keep="first", maintain_order=True)
-        dropped.append(rows.select(FILE, ROW).join(kept.select(FILE, ROW), on=[FILE, ROW], how="anti"))
-        rule, contradicting = conflicts(kept.select(list(spec.columns)), spec)
-        failures.append(kept.select(FILE, ROW).filter(contradicting).with_columns(pl.lit(rule).alias("rule")))
-    return pl.concat(dropped), pl.concat(failures)

@@ -58,6 +58,8 @@ class Column(Spec):
     """Other spellings of the vocabulary that departments send: spelling to allowed value, for `codes` also to several joined by `;`."""
     separators: str = ";,、/|+"
     """For `codes`: signs that separate the values of a cell; full-width forms of them count too."""
+    constant: str | None = None
+    """What every row holds where a file has no such column, for a date or a code that the file as a whole stands for."""
     empty_values: tuple[str, ...] = ()
     """What departments write for "not given", such as 无 or /; in a date column also a day, such as 2099-12-31 for "no end"."""
 
@@ -70,6 +72,7 @@ class Column(Spec):
         if self.empty_values and not self.nullable:
             raise ValueError("empty_values stand in a nullable column only")
         self._require_sound_spellings()
+        self._require_sound_constant()
         if self.vocabulary is None and (self.vocabulary_source or not self.vocabulary_verified):
             raise ValueError("vocabulary_verified and vocabulary_source stand beside a vocabulary")
         if self.type == "money" and self.unit not in {"元", "万元"}:
@@ -80,6 +83,17 @@ class Column(Spec):
             except re.error as error:
                 raise ValueError("the pattern is not a regular expression") from error
         return self
+
+    def _require_sound_constant(self) -> None:
+        if self.constant is None:
+            return
+        if self.type == "date":
+            if date.fromisoformat(self.constant).isoformat() != self.constant:
+                raise ValueError("write the constant as YYYY-MM-DD")
+        elif self.type != "code":
+            raise ValueError("only a date or code column has a constant")
+        elif self.vocabulary is not None and self.constant not in self.vocabulary:
+            raise ValueError("the constant is not in the vocabulary")
 
     def _require_sound_spellings(self) -> None:
         words = self.vocabulary or {}
@@ -117,11 +131,16 @@ class RecordId(Spec):
 
     column: str | None = None
     of: tuple[str, ...] = ()
+    repeats: Flag = False
+    """Rows of one delivery that agree in all of `of` are records of their own, told apart by their order, for sources without numbers
+    of records: two invoices of one amount, day and buyer. Otherwise such rows are copies of one record, or contradict each other."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.column is None) == (not self.of):
             raise ValueError("give either column: NAME or of: [NAMES]")
+        if self.repeats and not self.of:
+            raise ValueError("repeats goes with of: [NAMES]; a column that names the record names it once")
         return self
 
     @property
@@ -173,6 +192,8 @@ class DatasetSpec(FileSpec):
     cadence_days: int | None = Field(default=None, ge=1)
     """Longest time between the newest record and today that the promised cadence allows, holidays included."""
     checks: tuple[QualityCheck, ...] = ()
+    files: tuple[str, ...] = ()
+    """Names, up to a `-` or the ending, of the files that deliver the table; none: its own. A file may deliver several tables."""
 
     @field_validator("table")
     @classmethod
