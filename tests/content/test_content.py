@@ -146,6 +146,21 @@ def test_lint_names_the_file(tmp_path: Path, name: str, text: str, words: str) -
     assert any(words in str(fault) and name in str(fault) for fault in faults)
 
 
+def test_lint_names_a_bridge_that_fits_no_features(tmp_path: Path) -> None:
+    """A bridge to a dimension of which the model uses nothing is told by lint, not after the features are computed."""
+    from credit_tier.specs.together import check
+
+    text = Content.resolve().file("models", "violation_risk/model.yaml").path.read_text("utf-8")
+    bridge = "  bridges:\n    - {id: x, title_zh: 桥, dimensions: [supervision, nowhere]}\n"
+    text = text.replace("model: violation_risk", "model: m").replace("\ntrees:\n", f"\ntrees:\n{bridge}")
+    faults, _ = check(Content.resolve(overlay(tmp_path, {"models/m/model.yaml": text})))
+    assert [fault.code for fault in faults] == ["CT-CONTENT-031"]
+    assert "models/m/model.yaml x" in str(faults[0])
+    assert "no feature of the dimension 'nowhere'" in str(faults[0])
+    joined = overlay(tmp_path / "joined", {"models/m/model.yaml": text.replace("nowhere", "basic")})
+    assert check(Content.resolve(joined))[0] == []
+
+
 @pytest.mark.parametrize(
     ("written", "meant"), [("null", None), ("~", None), ("", None), ("'null'", "null"), ('"~"', "~")]
 )

@@ -14,8 +14,9 @@ from credit_tier.errors import LearningError
 from credit_tier.learning import search as searching
 from credit_tier.learning.calibrate import Calibration
 from credit_tier.learning.fit import fit
+from credit_tier.learning.folds import Folds
 from credit_tier.learning.scorecard import Scorer
-from credit_tier.learning.search import folds_of, search
+from credit_tier.learning.search import chosen_settings, folds_of, search
 from credit_tier.learning.splits import Parts, TrainingFrame
 from credit_tier.specs.model import ModelSpec, Search, Trees
 
@@ -138,6 +139,34 @@ def test_a_training_part_shorter_than_its_gap_cannot_be_searched(parts: Parts) -
     with pytest.raises(LearningError, match="CT-LEARN-016") as caught:
         search(parts.train.frame, TREES, PLAN, gap_days=2000, seed=1, threads=1)
     assert "2000 days" in str(caught.value)
+
+
+def test_what_is_declared_is_searched_unless_somebody_asks_otherwise(
+    parts: Parts, new_spec: Callable[..., ModelSpec]
+) -> None:
+    """No declaration, no search; a number of trials overrules it both ways; without declared ranges the usual ones are taken."""
+    plain, declared = new_spec(trees=TREES), new_spec(trees=TREES, search=PLAN)
+
+    def done(spec: ModelSpec, trials: int | None) -> int | None:
+        found = chosen_settings(parts, spec, trials, seed=1, threads=1)
+        return None if found is None else found.done
+
+    assert (done(plain, None), done(declared, 0), done(declared, 2)) == (None, None, 2)
+    found = chosen_settings(parts, plain, 2, seed=1, threads=1)
+    assert found is not None
+    assert found.possible == np.prod([len(values) for values in searching.USUAL.ranges.values()])
+    assert chosen_settings(parts, declared, None, seed=1, threads=1) == search(
+        parts.train.frame, TREES, PLAN, gap_days=parts.gap_days, seed=1, threads=1
+    )
+
+
+def test_settings_are_not_searched_where_all_rows_judge(
+    frame: TrainingFrame, new_spec: Callable[..., ModelSpec]
+) -> None:
+    """In cross-validation every row judges: settings chosen by them would flatter the figures, and are refused."""
+    folds = Folds.deal(frame, 3, gap_days=GAP, seed=1)
+    with pytest.raises(LearningError, match=r"CT-LEARN-016.*split in time"):
+        chosen_settings(folds, new_spec(search=PLAN), None, seed=1, threads=1)
 
 
 @pytest.mark.parametrize(

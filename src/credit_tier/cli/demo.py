@@ -137,7 +137,8 @@ def _play(out: Path, enterprises: int, seed: int, threads: int, steps: Steps) ->
             training=trained,
             scores=scores,
             profile=profiles.profile(out / "scores", riskiest),
-            dimension_titles={item.id: item.title_zh for item in dimensions},
+            dimension_titles={item.id: item.title_zh for item in dimensions}
+            | {item.id: item.title_zh for item in trained.observations.spec.trees.bridges},
             plan=plan,
             record=record,
             verdict=verdict,

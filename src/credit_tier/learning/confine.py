@@ -35,34 +35,25 @@ def contributions_of(features: tuple[FeatureSpec, ...], bridges: tuple[Bridge, .
     LearningError (CT-LEARN-015) if a bridge has the name of a dimension, or names a dimension or feature that is not there; all
         faults at once.
     """
-    at = {f.dimension: frozenset(j for j, g in enumerate(features) if g.dimension == f.dimension) for f in features}
-    found = [Contribution(name, columns) for name, columns in at.items()]
-    faults = []
-    for bridge in bridges:
-        whole = [at.get(name, frozenset()) for name in bridge.dimensions]
-        taken = bridge.features if bridge.features is not None else [features[j].id for end in whole for j in end]
-        ends = [frozenset(j for j in end if features[j].id in taken) for end in whole]
-        known = {features[j].id for end in whole for j in end}
-        said = [f"'{name}' is no feature of its dimensions in this model" for name in taken if name not in known]
-        said += [
-            f"the model gives it no feature of the dimension '{name}'"
-            for name, end in zip(bridge.dimensions, ends, strict=True)
-            if not end
-        ]
-        said += ["it has the name of a dimension"] if bridge.id in at else []
-        faults += [
-            Fault(
-                "CT-LEARN-015",
-                f"trees.bridges {bridge.id}",
-                f"桥接声明有误 · {what}.",
-                f"Dimensions of the model: {', '.join(at)}.",
-            )
-            for what in said
-        ]
-        found.append(Contribution(bridge.id, ends[0] | ends[1]))
+    at: dict[str, list[int]] = {}
+    for j, feature in enumerate(features):
+        at.setdefault(feature.dimension, []).append(j)
+    place = {feature.id: j for j, feature in enumerate(features)}
+    joined = [frozenset(place[name] for end in bridge.ends(features) for name in end) for bridge in bridges]
+    faults = [
+        Fault(
+            "CT-LEARN-015",
+            f"trees.bridges {bridge.id}",
+            f"桥接声明有误 · {what}.",
+            f"Dimensions of the model: {', '.join(at)}.",
+        )
+        for bridge in bridges
+        for what in bridge.faults(features)
+    ]
     if faults:
         raise LearningError(*faults)
-    return tuple(found)
+    dimensions = [Contribution(name, frozenset(columns)) for name, columns in at.items()]
+    return (*dimensions, *(Contribution(bridge.id, one) for bridge, one in zip(bridges, joined, strict=True)))
 
 
 def cut(forest: Forest, sets: Sequence[AbstractSet[int]]) -> Forest:

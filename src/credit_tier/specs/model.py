@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 
 from credit_tier.content import FileSpec, Flag, Spec
 from credit_tier.specs.condition import Condition
+from credit_tier.specs.feature import FeatureSpec
 
 
 class GridCohort(Spec):
@@ -129,6 +131,29 @@ class Bridge(Spec):
         if self.id in self.dimensions:
             raise ValueError(f"the bridge '{self.id}' has the name of a dimension")
         return self
+
+    def ends(self, features: Sequence[FeatureSpec]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the ids of a model's features that it joins, on either side."""
+        first, second = (
+            tuple(f.id for f in features if f.dimension == name and (self.features is None or f.id in self.features))
+            for name in self.dimensions
+        )
+        return first, second
+
+    def faults(self, features: Sequence[FeatureSpec]) -> list[str]:
+        """Return why it does not fit a model's features: a dimension or feature that is not there, or a dimension's name."""
+        ends = self.ends(features)
+        found = [
+            f"the model gives it no feature of the dimension '{name}'"
+            for name, end in zip(self.dimensions, ends, strict=True)
+            if not end
+        ]
+        known = {*ends[0], *ends[1]}
+        strange = [name for name in self.features or () if name not in known]
+        found += [f"'{name}' is no feature of its dimensions in this model" for name in strange]
+        if any(f.dimension == self.id for f in features):
+            found.append("it has the name of a dimension")
+        return found
 
 
 class Trees(Spec):

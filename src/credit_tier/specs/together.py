@@ -82,6 +82,7 @@ def _references(loaded: dict[str, FileSpec]) -> Iterator[Fault]:
             )
         if isinstance(spec, ModelSpec):
             yield from _model(label, spec, tables, registers, {f.id for f in features})
+            yield from _bridges(label, spec, features)
         if isinstance(spec, TiersSpec) and spec.model not in models:
             yield Fault(
                 "CT-CONTENT-024",
@@ -164,6 +165,14 @@ def _impersonal(
                     f"'{table.table}.{name}' is personal information and may not feed a feature (个人信息保护法 art. 6).",
                     "Leave it out.",
                 )
+
+
+def _bridges(label: str, spec: ModelSpec, features: Iterable[FeatureSpec]) -> Iterator[Fault]:
+    own = [f for f in features if spec.features is None or f.id in spec.features]
+    for bridge in spec.trees.bridges:
+        for what in bridge.faults(own):
+            advice = f"Dimensions of the model: {', '.join(dict.fromkeys(f.dimension for f in own))}."
+            yield Fault("CT-CONTENT-031", f"{label} {bridge.id}", f"a bridge that fits no features: {what}.", advice)
 
 
 def _model(
