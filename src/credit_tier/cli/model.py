@@ -144,7 +144,7 @@ def _tell(done: Training, store: Path, steps: Steps, *, as_json: bool) -> None:
             ["部分 part", "截止时点 as_of", "行 rows", "正例 positive", "比例 rate"],
             rows,
         ),
-        f"检验 test: AUC {found.auc:.3f} ({found.auc_interval.low:.3f}–{found.auc_interval.high:.3f}) · KS {found.ks:.3f} · Brier 比 ratio {found.brier_ratio:.3f} · 预测/实际 predicted/observed {found.predicted_to_observed:.2f}",
+        f"{done.parts.tested_zh} {done.parts.tested_en}: AUC {found.auc:.3f} ({found.auc_interval.low:.3f}–{found.auc_interval.high:.3f}) · KS {found.ks:.3f} · Brier 比 ratio {found.brier_ratio:.3f} · 预测/实际 predicted/observed {found.predicted_to_observed:.2f}",
         *(f"标尺 yardstick {item.title_zh} {item.name}: AUC {item.evaluation.auc:.3f}" for item in done.yardsticks),
         *(_chosen(done.searched) if done.searched is not None else ()),
         f"模型包 bundle {done.bundle.folder} · {done.bundle.digest}",
@@ -216,7 +216,7 @@ def score(
     steps = Steps(quiet=as_json)
     with steps.step("评分 score"):
         model = open_bundle(bundle, store, trust or [], found)
-        wanted = tuple(keep or draws.columns_to_keep(draws.load_spec(content=found)))
+        wanted = tuple(keep or draws.columns_of_plan(found))
         scored = profiles.score(
             Lake.open(lake),
             found,
