@@ -114,9 +114,8 @@ def weight_of_evidence(
     """
     everything, rest = all_events, all_rows - all_events
     a = 1 / min(everything, rest)
-    return np.asarray(
-        np.log((events + a * everything) / (rows - events + a * rest)) - np.log(everything / rest), np.float64
-    )
+    odds = (events + a * everything) / (rows - events + a * rest)
+    return np.where(rows > 0, np.log(odds) - np.log(everything / rest), 0.0)
 
 
 def _information(

@@ -52,9 +52,9 @@ def scorecard(card: WoeCard) -> Section:
         "Scorecard (a yardstick)",
         blocks,
         f"分箱:{card.provenance}。分 = 基准分 {card.base_points:.1f} + 各指标所在区间的分,分高风险低;此卡只作比较,不用于分级。"
-        "证据权重大于 0 表示风险高于平均。训练中从无缺失的指标,缺失按平均风险计 0 分。",
+        "证据权重大于 0 表示风险高于平均。行数与比例按权重计。训练中从无缺失的指标,缺失按平均风险计 0 分。",
         f"Bins: {card.provenance}. Points = base {card.base_points:.1f} + those of each feature's bin; more is safer. The card is for comparison "
-        "only, no class comes from it. A weight of evidence above 0 is riskier than average. Where training never met a missing value, one counts as average: 0 points.",
+        "only, no class comes from it. A weight of evidence above 0 is riskier than average. Rows and rates are by weight. Where training never met a missing value, one counts as average: 0 points.",
     )
 
 
