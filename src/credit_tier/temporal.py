@@ -143,3 +143,13 @@ class WorkingCalendar:
             day += timedelta(days=1)
             left -= self.is_working(day)
         return day
+
+    def between(self, start: date, end: date) -> int:
+        """Return the working days after `start` up to and including `end`; negative if `end` lies before.
+
+        >>> WorkingCalendar().between(date(2026, 11, 20), date(2026, 11, 25))
+        3
+        """
+        if end < start:
+            return -self.between(end, start)
+        return sum(self.is_working(start + timedelta(days=step)) for step in range(1, (end - start).days + 1))

@@ -18,6 +18,7 @@ from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, Steps, em
 if TYPE_CHECKING:
     from credit_tier.content import Content
     from credit_tier.data.lake import Lake
+    from credit_tier.following import Followed
     from credit_tier.repairs import AfterRepair, Gain
     from credit_tier.rules.evaluate import Decision
     from credit_tier.rules.repair import RecordDecision, RepairAssessment
@@ -213,6 +214,110 @@ def worklist(
             {**assessment_json(item), **_gain_json(found.gains.get((item.subject, item.record_id)))} for item in items
         ]
     emit(summary, as_json=as_json, lines=[line for line in lines if line])
+
+
+@app.command()
+def applications(
+    lake: LakeArgument,
+    as_of: AsOfOption,
+    out: Annotated[Path | None, typer.Option("--out", help="输出 CSV · output file")] = None,
+    every: Annotated[bool, typer.Option("--all", help="包括已按期办结的 · those done in time as well")] = False,
+    jurisdiction: JurisdictionOption = "cn",
+    topic: TopicOption = "repair",
+    holidays: HolidaysOption = None,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """修复申请办理进度与超期预警 · Where applications for repair stand, and which time limits are overdue (exit 1)."""
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
+    from credit_tier.files import write_bytes
+    from credit_tier.following import follow_applications
+    from credit_tier.rules.applications import Pace
+    from credit_tier.rules.holidays import read_holidays
+    from credit_tier.rules.wire import limit_json
+    from credit_tier.temporal import AsOf
+
+    opened, day, files = Lake.open(lake), AsOf.parse(as_of), Content.resolve(*(content or ()))
+    calendar = read_holidays(holidays) if holidays is not None else None
+    found = follow_applications(opened, files, day, jurisdiction=jurisdiction, topic=topic, calendar=calendar)
+    listed = [item for item in found if every or item.pace in {Pace.OVERDUE, Pace.RUNNING, Pace.LATE}]
+    paces = Counter(item.pace for item in found)
+    limits = [limit for item in found for limit in item.limits]
+    summary: dict[str, Any] = {
+        "as_of": str(day),
+        "lake_digest": opened.digest,
+        "applications": len(found),
+        "paces": {pace.name.lower(): paces[pace] for pace in Pace},
+        "without_limits": paces[None],
+        "unverified": sorted({limit.reason.code for limit in limits if not limit.reason.verified}),
+        "holidays_missing": sum(not limit.is_covered for limit in limits),
+        "out": None if out is None else str(out),
+    }
+    rows = [
+        {
+            "code": item.subject,
+            "application": item.application_id,
+            **item.about,
+            "applied_on": None if item.applied_on is None else item.applied_on.isoformat(),
+            "stage_zh": item.stage_zh,
+            "stage": item.stage_en,
+            "pace": None if item.pace is None else item.pace.name.lower(),
+            "pack": item.pack,
+            "limits": [limit_json(limit) for limit in item.limits],
+        }
+        for item in listed
+    ]
+    if out is not None:
+        write_bytes(out, _applications_csv(listed))
+    lines = [
+        *table(
+            f"{day} · {len(found)} 件申请 applications",
+            ["办理 pace", "件 applications"],
+            [[f"{pace.label_zh} {pace.name.lower()}", str(paces[pace])] for pace in Pace],
+        ),
+        *([f"清单 list {out}"] if out is not None else []),
+        _unverified_line(set(summary["unverified"])) if summary["unverified"] else "",
+        "节假日安排未覆盖,工作日按周一至周五计 · no holiday table for these years: Monday to Friday counted"
+        if summary["holidays_missing"]
+        else "",
+    ]
+    emit({**summary, "list": rows} if as_json else summary, as_json=as_json, lines=[line for line in lines if line])
+    if paces[Pace.OVERDUE]:
+        raise typer.Exit(1)
+
+
+def _applications_csv(items: Iterable[Followed]) -> bytes:
+    """Return one line per time limit, most urgent applications first, safe for spreadsheets."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(
+        [
+            "状态",
+            "统一社会信用代码",
+            "申请编号",
+            "申请日期",
+            "办理阶段",
+            "时限事项",
+            "工作日数",
+            "起算日",
+            "到期日",
+            "完成日",
+            "剩余工作日",
+            "依据",
+            "规则包",
+        ]
+    )
+    for item in items:
+        for limit in item.limits:
+            days = (item.applied_on, limit.start_on, limit.due_on, limit.ended_on)
+            applied, start, due, ended = ("" if day is None else day.isoformat() for day in days)
+            cells = [
+                limit.pace.label_zh, item.subject, item.application_id, applied, item.stage_zh, limit.reason.text_zh,
+                str(limit.working_days), start, due, ended, str(limit.days), str(limit.reason.citation or ""), item.pack,
+            ]  # fmt: skip
+            writer.writerow([safe_cell(cell) if cell != str(limit.days) else cell for cell in cells])
+    return ("\ufeff" + stream.getvalue()).encode("utf-8")
 
 
 def _after(

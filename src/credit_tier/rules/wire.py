@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from credit_tier.canonical import Json
+from credit_tier.rules.applications import Limit
 from credit_tier.rules.compare import Comparison, Group
 from credit_tier.rules.compile import Reason
 from credit_tier.rules.evaluate import Deadline, Decision, Publicity
@@ -70,6 +71,20 @@ def _deadline(item: Deadline) -> Json:
         "start_on": _day(item.start_on),
         "due_on": _day(item.due_on),
         "start_is_assumed": item.is_assumed,
+        "holiday_table_covers": item.is_covered,
+    }
+
+
+def limit_json(item: Limit) -> dict[str, Json]:
+    """Return a time limit of an application."""
+    return {
+        **reason_json(item.reason),
+        "working_days": item.working_days,
+        "start_on": _day(item.start_on),
+        "due_on": _day(item.due_on),
+        "ended_on": _day(item.ended_on),
+        "pace": item.pace.name.lower(),
+        "working_days_left": item.days,
         "holiday_table_covers": item.is_covered,
     }
 

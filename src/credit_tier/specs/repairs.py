@@ -1,12 +1,13 @@
-"""What a repair sets in the next version of a record: `pipelines/repairs.yaml`."""
+"""What a repair sets in the next version of a record, and where applications stand: `pipelines/repairs.yaml`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from pydantic import Field
 
-from credit_tier.content import FileSpec
+from credit_tier.content import FileSpec, Spec
 from credit_tier.errors import Fault
 from credit_tier.specs.condition import literal
 from credit_tier.specs.dataset import DatasetSpec
@@ -15,12 +16,56 @@ DAY = "day"
 """Stands for the day of the repair, in a date column."""
 
 
+class Milestone(Spec):
+    """A day of an application: the column that holds it, and the date facts of the rule packs that it gives."""
+
+    column: str
+    stage_zh: str
+    """What the application is once this day is known."""
+    stage_en: str = ""
+    facts: tuple[str, ...]
+    only: dict[str, str] = Field(default_factory=dict)
+    """The facts named here hold only if a column has a value: fact -> column=value."""
+
+
+class Applications(Spec):
+    """The table of applications for repair, and their days in the order in which they come."""
+
+    table: str
+    about: tuple[str, ...] = ()
+    """Columns that tell which record an application is about."""
+    milestones: tuple[Milestone, ...] = Field(min_length=1)
+    """The first is the day of application."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that are read."""
+        tested = [text.partition("=")[0] for item in self.milestones for text in item.only.values()]
+        return tuple(dict.fromkeys((*self.about, *(item.column for item in self.milestones), *tested)))
+
+    def dates(self, row: Mapping[str, object]) -> dict[str, date | None]:
+        """Return fact -> day of an application's row."""
+        found: dict[str, date | None] = {}
+        for item in self.milestones:
+            day = row[item.column]
+            for fact in item.facts:
+                column, _, value = item.only.get(fact, "").partition("=")
+                held = isinstance(day, date) and (not column or row[column] == value)
+                found[fact] = day if held and isinstance(day, date) else None
+        return found
+
+    def stage(self, row: Mapping[str, object]) -> Milestone:
+        """Return the last milestone that is reached, the first if none is."""
+        reached = [item for item in self.milestones if row[item.column] is not None]
+        return reached[-1] if reached else self.milestones[0]
+
+
 class RepairsSpec(FileSpec):
     """Table to column to what a repair writes there: a value as it is written in conditions, or `day`."""
 
     title_zh: str
     title_en: str = ""
     records: dict[str, dict[str, str]] = Field(min_length=1)
+    applications: Applications | None = None
 
     def values(self, table: DatasetSpec, day: int) -> dict[str, bool | int | float | str]:
         """Return what a repair on a day writes into a record of a table, in the lake's form; nothing for a table without repair.
@@ -37,6 +82,7 @@ class RepairsSpec(FileSpec):
 
     def faults(self, label: str, tables: Mapping[str, DatasetSpec]) -> Iterator[Fault]:
         """Yield what does not fit the tables: CT-CONTENT-023 unknown table or column, 032 a column that a repair leaves, or a value that it cannot hold."""
+        yield from self._application_faults(label, tables)
         for name, changes in self.records.items():
             table = tables.get(name)
             if table is None:
@@ -65,3 +111,40 @@ class RepairsSpec(FileSpec):
                     RepairsSpec(title_zh="", records={name: {column: changes[column]}}).values(table, 0)
                 except ValueError as error:
                     yield Fault("CT-CONTENT-032", where, str(error), "Write a value of the column, or day.")
+
+    def _application_faults(self, label: str, tables: Mapping[str, DatasetSpec]) -> Iterator[Fault]:
+        declared = self.applications
+        if declared is None:
+            return
+        where = f"{label} applications"
+        table = tables.get(declared.table)
+        if table is None:
+            yield Fault(
+                "CT-CONTENT-023", where, f"there is no table '{declared.table}'.", f"Tables are: {', '.join(tables)}."
+            )
+            return
+        days = {item.column for item in declared.milestones}
+        for name in declared.columns():
+            column = table.columns.get(name)
+            if column is None:
+                known = ", ".join(table.columns)
+                yield Fault(
+                    "CT-CONTENT-023",
+                    f"{where}.{name}",
+                    f"'{table.table}' has no column '{name}'.",
+                    f"Columns are: {known}.",
+                )
+            elif name in days and column.type != "date":
+                yield Fault(
+                    "CT-CONTENT-032",
+                    f"{where}.{name}",
+                    f"'{name}' is {column.type}, not a date.",
+                    "Name a date column.",
+                )
+        for item in declared.milestones:
+            for fact, text in item.only.items():
+                column = table.columns.get(text.partition("=")[0])
+                value = text.partition("=")[2]
+                if fact not in item.facts or (column is not None and value not in (column.vocabulary or {})):
+                    what = f"'{text}' for '{fact}' is no value of a code, or the milestone does not give the fact."
+                    yield Fault("CT-CONTENT-032", f"{where}.{item.column}", what, "Write FACT: column=value.")

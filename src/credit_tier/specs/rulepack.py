@@ -264,6 +264,8 @@ class Clock(Legal):
     """If that fact is not given the clock is shown as if it started on the as_of day."""
     length: Name
     """Value, a period of working days."""
+    until: tuple[Name, ...] = ()
+    """Date facts of which the earliest ends it, once it is known; without any nobody can tell whether the limit was kept."""
 
 
 class Channel(Legal):

@@ -135,6 +135,8 @@ def _names(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
         yield from _known(("apply_with",), "paper", name, pack.papers)
     for index, clock in enumerate(pack.clocks):
         yield from _known(("clocks", index, "start"), "date fact", clock.start, dates)
+        for place, name in enumerate(clock.until):
+            yield from _known(("clocks", index, "until", place), "date fact", name, dates)
 
 
 def _values(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
