@@ -335,9 +335,11 @@ def odd_manifest(base: Base) -> Iterator[Mutant]:
         "split is a list": {"split": []},
         "package is a list": {"package": ["credit-tier"]},
         "deep split": {"split": nested(300)},
+        "searched from no settings": {"searched_from": {"rounds": 0}},
+        "searched from a word": {"searched_from": "trees"},
     }.items():
         yield f"manifest: {what}", base.stated(base.raw, manifest | changed, base.office)
-    for name in manifest.keys() - {"digest", "format", "files"}:
+    for name in manifest.keys() - {"digest", "format", "files", "searched_from"}:
         without = {key: value for key, value in manifest.items() if key != name}
         yield f"manifest without {name}", base.stated(base.raw, without, base.office)
     for what, listed in {
@@ -493,9 +495,10 @@ def test_there_are_enough_mutants_and_none_is_the_sound_bundle(base: Base, tmp_p
 
 
 def test_a_bundle_of_an_earlier_release_opens(base: Base, tmp_path: Path) -> None:
-    """Declarations gain optional fields: a manifest that lacks one is in form, and its model is the same."""
+    """Manifests and declarations gain optional fields: one that lacks them is in form, and its model is the same."""
     manifest = json.loads(base.raw[MANIFEST])
     del manifest["declaration"]["history_feature"], manifest["declaration"]["trees"]["depth"]
+    del manifest["searched_from"], manifest["declaration"]["search"], manifest["declaration"]["trees"]["bridges"]
     del manifest["features"][0]["title_en"]
     older = base.stated(base.raw, manifest, base.office)
     with pytest.raises(LearningError, match=rf"{FORM} reasons\.json"):
