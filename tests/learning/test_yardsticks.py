@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata, util
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from credit_tier import training
 from credit_tier.errors import MachineError
 from credit_tier.learning.evaluate import auc_of
 from credit_tier.learning.folds import Folds
@@ -120,3 +122,14 @@ def test_what_is_asked_for_and_not_installed_is_named(monkeypatch: pytest.Monkey
         Extras(ebm=True).require()
     with pytest.raises(MachineError, match=r"CT-LEARN-038.*credit-tier\[woe\]"):
         Extras(optbinning=True).require()
+
+
+def test_a_training_asks_before_it_reads_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the library is missing, `train` stops with the exit code of a machine that lacks something; no store is made."""
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    with pytest.raises(MachineError, match="CT-LEARN-038") as caught:
+        training.train(
+            "m", None, None, store=tmp_path / "store", seed=1, threads=1, ebm=True
+        )  # neither lake nor content is asked
+    assert caught.value.exit_code == 4
+    assert not (tmp_path / "store").exists()
