@@ -169,7 +169,8 @@ def test_a_new_model_is_measured_against_the_champion_on_rows_new_to_both(
     """Equal models differ by nothing, reversed scores by much; no figure on rows the champion learned from, or without its features."""
 
     def measured(part: Part, score: np.ndarray) -> dict[str, float]:
-        return against_champion(store, "m", part, score, seed=1, threads=1)
+        found = against_champion(store, "m", part, score, seed=1, threads=1)
+        return {} if found is None else found.metrics()
 
     raw, frame = scorer.raw_score(parts.test.frame.x), parts.test.frame
     assert measured(parts.test, raw) == {}

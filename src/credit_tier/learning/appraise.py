@@ -91,7 +91,7 @@ class Appraisal:
     recalibrated : a trial in time; None in cross-validation, or where outcomes are too few.
     unconstrained : the model against the same one whose trees may mix dimensions, or None if its own may.
     unbridged : the model against the same one without its bridges, or None if it has none.
-    yardsticks : the model against each yardstick.
+    champion : the model against the one in use, or None where no comparison is fair. yardsticks : against each yardstick.
     score_shift : raw score from the calibration to the test part, both unseen by the trees. shifts : features, from training to test.
         None and empty in cross-validation, where no part is later than another.
     budget : share of rows that the disparity figures of the slices take as inspected.
@@ -107,6 +107,7 @@ class Appraisal:
     recalibrated: Recalibrated | None
     unconstrained: Comparison | None
     unbridged: Comparison | None
+    champion: Comparison | None
     yardsticks: tuple[Comparison, ...]
     score_shift: Shift | None
     shifts: tuple[Shift, ...]
@@ -134,11 +135,9 @@ class Appraisal:
             found["features_shifted"] = float(sum(item.verdict in {"moderate", "large"} for item in self.shifts))
         if self.selected is not None:
             found |= self.selected.metrics()
-        for item in (*self.yardsticks, self.unconstrained, self.unbridged):
-            if item is None:
-                continue
-            name = f"auc_minus_{item.name}"
-            found |= {name: item.difference, f"{name}_low": item.interval.low, f"{name}_high": item.interval.high}
+        for item in (*self.yardsticks, self.unconstrained, self.unbridged, self.champion):
+            if item is not None:
+                found |= item.metrics()
         return found
 
 
@@ -177,6 +176,7 @@ def appraise(
     budget: float,
     selected: Selected | None,
     seed: int,
+    champion: Comparison | None = None,
 ) -> Appraisal:
     """Appraise a calibrated model on rows it has not seen.
 
@@ -186,7 +186,7 @@ def appraise(
     grading, attributes : of the judged rows, in their order.
     unconstrained, unbridged : scores of the judged rows by a model whose trees may mix dimensions, and by one without bridges.
     budget : share of rows that could be inspected. selected : see :mod:`.selection`.
-    seed : of the bootstraps.
+    seed : of the bootstraps. champion : see :func:`.rival.against_champion`.
     """
     test, score = held.test, held.raw
     probability = held.probability(level)
@@ -206,6 +206,7 @@ def appraise(
         unbridged=None
         if unbridged is None
         else compare(("unbridged", "没有桥接的同一模型"), test.y, score, unbridged, test.subject, **weighted),
+        champion=champion,
         yardsticks=tuple(
             compare((item.name, item.title_zh), test.y, score, item.score, test.subject, **weighted)
             for item in yardsticks

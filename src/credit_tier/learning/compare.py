@@ -26,6 +26,11 @@ class Comparison:
     difference: float
     interval: Interval
 
+    def metrics(self) -> dict[str, float]:
+        """Return difference and interval by name."""
+        name = f"auc_minus_{self.name}"
+        return {name: self.difference, f"{name}_low": self.interval.low, f"{name}_high": self.interval.high}
+
     @property
     def is_clear(self) -> bool:
         """Return whether zero lies outside the interval."""

@@ -170,6 +170,7 @@ def finish(
         selected=_selected(
             lake, seen, parts, Scorer.of(fitted, calibration, spec.points), probability, seed=seed, threads=threads
         ),
+        champion=against_champion(store, model, parts.test, probability, fold=parts.fold, seed=seed, threads=threads),
         seed=seed,
     )
     failed = failed_gates(spec.gates, evaluation, appraisal.yardsticks)
@@ -229,9 +230,7 @@ def finish(
         store,
         run.run_id,
         files=files,
-        metrics=appraisal.metrics()
-        | (searched.metrics() if searched is not None else {})
-        | against_champion(store, model, parts.test, probability, fold=parts.fold, seed=seed, threads=threads),
+        metrics=appraisal.metrics() | (searched.metrics() if searched is not None else {}),
     )
     return Training(seen, parts, written, evaluation, yardsticks, appraisal, failed, run, searched)
 

@@ -248,9 +248,9 @@ def _judge(
     return told, tuple(found)
 
 
-def measured_against(champion: int) -> str:
-    """Return the name of the metric by which a training says how its AUC differs from that of a champion."""
-    return f"auc_minus_champion_v{champion}"
+def champion_name(version: int) -> str:
+    """Return the name under which a training is compared with a champion."""
+    return f"champion_v{version}"
 
 
 def _compared(
@@ -261,7 +261,7 @@ def _compared(
     A training measures the difference in pairs on its test rows, if the champion has not seen them; else the figures of both are
     compared if they were measured on equal rows.
     """
-    name = measured_against(current.version)
+    name = f"auc_minus_{champion_name(current.version)}"
     if name in chosen.metrics:
         difference, low, high = (chosen.metrics[f"{name}{end}"] for end in ("", "_low", "_high"))
         return f"AUC − 现役 champion {difference:+.4f} ({low:+.4f}…{high:+.4f})", high < 0

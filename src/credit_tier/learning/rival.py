@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from credit_tier.errors import LearningError, MachineError, VerificationError
 from credit_tier.learning import promotion, tracking
 from credit_tier.learning.bundle import Bundle
-from credit_tier.learning.compare import compare
+from credit_tier.learning.compare import Comparison, compare
 from credit_tier.learning.splits import Part
 
 
@@ -24,10 +24,10 @@ def against_champion(
     fold: NDArray[np.int32] | None = None,
     seed: int,
     threads: int,
-) -> dict[str, float]:
-    """Return the difference of AUC from the champion with its interval, as metrics that :func:`.promotion.promote` reads.
+) -> Comparison | None:
+    """Return the comparison with the champion, whose metrics :func:`.promotion.promote` reads.
 
-    Empty where a comparison would not be fair or possible: there is no champion, it does not open, it needs features that the rows
+    None where a comparison would not be fair or possible: there is no champion, it does not open, it needs features that the rows
     do not have, or it has learned from outcomes of the test period.
 
     Parameters
@@ -40,15 +40,14 @@ def against_champion(
         number = tracking.find(store, model, "champion").number
         bundle = promotion.champion(store, model)
     except (LearningError, MachineError, VerificationError):
-        return {}
+        return None
     frame = test.frame
     if any(feature not in frame.features for feature in bundle.features) or _last_known(bundle) > test.first:
-        return {}
+        return None
     columns = [frame.features.index(feature) for feature in bundle.features]
     other = bundle.scorer.raw_score(np.ascontiguousarray(frame.x[:, columns]), threads=threads)
-    name = promotion.measured_against(number)
-    found = compare((name, "现役模型"), frame.y, score, other, frame.subject, weight=frame.weight, fold=fold, seed=seed)
-    return {name: found.difference, f"{name}_low": found.interval.low, f"{name}_high": found.interval.high}
+    name = promotion.champion_name(number), f"现役模型 v{number}"
+    return compare(name, frame.y, score, other, frame.subject, weight=frame.weight, fold=fold, seed=seed)
 
 
 def _last_known(bundle: Bundle) -> date:

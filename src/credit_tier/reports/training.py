@@ -17,7 +17,7 @@ from credit_tier.reports.page import Block, Fact, Page, Section, render, write
 from credit_tier.reports.training_advice import advice
 from credit_tier.reports.training_scorecard import scorecard
 from credit_tier.reports.training_selection import selection
-from credit_tier.reports.training_trees import bridges_of, constraint, settings
+from credit_tier.reports.training_trees import beside, bridges_of, settings
 from credit_tier.training import Training
 
 FILE = "report.html"
@@ -167,7 +167,7 @@ def _figures(done: Training) -> Section:
             rows=[[f"{c.share:.0%}", span(c.captured, c.interval, 2)] for c in evaluation.capture],
         ),
     ]
-    blocks += constraint(found)
+    blocks += beside(found)
     return Section(
         "区分能力",
         "Discrimination",

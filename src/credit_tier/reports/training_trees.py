@@ -22,11 +22,12 @@ def bridges_of(trees: Trees) -> str:
     return "；".join(named) if named else "无 none"
 
 
-def constraint(found: Appraisal) -> list[Block]:
-    """Return what the model would reach without its constraint, and without its bridges."""
+def beside(found: Appraisal) -> list[Block]:
+    """Return how the model in use ranks the same rows, and what this one would reach without its constraint or its bridges."""
     rows = [
         [name, f"{item.auc:.3f}", f"{item.other:.3f}", difference(item)]
         for name, item in (
+            ("现役模型 champion", found.champion),
             ("不受维度约束 unconstrained", found.unconstrained),
             ("没有桥接 without bridges", found.unbridged),
         )
@@ -36,8 +37,8 @@ def constraint(found: Appraisal) -> list[Block]:
         return []
     return [
         Block(
-            "维度可加的代价 · cost of the additive constraint",
-            headers=["对照 the same model", "本模型 AUC this", "对照 AUC other", "差(成对)paired difference"],
+            "现役模型与维度可加的代价 · the champion, and the cost of the additive constraint",
+            headers=["对照 beside", "本模型 AUC this", "对照 AUC other", "差(成对)paired difference"],
             rows=rows,
             numeric=frozenset({1, 2, 3}),
         )
