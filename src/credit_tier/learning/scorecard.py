@@ -227,7 +227,9 @@ class Scorer:
         scores.probability[rows] = self.calibration.probability(log_odds)
 
     def contributions(self, x: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:
-        """Return each feature's exact contribution in points, shape (n, features); those of a dimension sum to its points.
+        """Return each feature's exact contribution in points, shape (n, features).
+
+        Those of a dimension sum to its points; where a bridge leads from it, to its points and its features' part of the bridge's.
 
         Source: path-dependent Shapley values of trees (Lundberg and others, 2020), those of LightGBM's `pred_contrib`.
         """
