@@ -8,7 +8,7 @@ OUT ?= demo-output
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help demo test test-slow lint check bench bench-features-full bench-featuretools bench-national beijing lock clean system-deps
+.PHONY: help demo test test-slow lint check bench bench-features-full bench-featuretools bench-national beijing sme lock clean system-deps
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/'
@@ -41,6 +41,7 @@ lint: $(READY)  ## format, lint, types, import layers, content
 	$(BIN)/lint-imports
 	$(BIN)/credit-tier content lint
 	$(BIN)/credit-tier content lint --content examples/beijing
+	$(BIN)/credit-tier content lint --content examples/sme_invoices
 
 check: lint test  ## everything CI runs
 
@@ -68,6 +69,12 @@ BEIJING_OUT ?= beijing-output
 beijing: $(READY)  ## the real Beijing inspections, DATA=folder
 	$(if $(filter beijing-output,$(BEIJING_OUT)),rm -rf beijing-output)
 	BIN=$(BIN) DATA=$(DATA) OUT=$(BEIJING_OUT) sh examples/beijing/run.sh
+
+SME_DATA ?= ../shared/data/cn_sme_2020c
+SME_OUT ?= sme-output
+sme: $(READY)  ## default of small enterprises from their invoices, SME_DATA=folder
+	$(if $(filter sme-output,$(SME_OUT)),rm -rf sme-output)
+	BIN=$(BIN) DATA=$(SME_DATA) OUT=$(SME_OUT) sh examples/sme_invoices/run.sh
 
 lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
