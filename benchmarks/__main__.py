@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import city_scoring, features, online, scoring, validation
+from benchmarks import city_scoring, features, online, repair, scoring, validation
 
 if __name__ == "__main__":
-    sys.exit(max(features.main(), online.main(), scoring.main(), city_scoring.main(), validation.main()))
+    sys.exit(max(features.main(), online.main(), repair.main(), scoring.main(), city_scoring.main(), validation.main()))
