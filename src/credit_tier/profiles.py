@@ -148,14 +148,7 @@ def score(
     from credit_tier.overriding import overridden
 
     spec = ModelSpec.model_validate(bundle.manifest["declaration"])
-    tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
-    if tiers.model != spec.model:
-        raise UsageError.of(
-            "CT-PROF-001",
-            where="pipelines/tiers.yaml",
-            what=f"the classes rest on model '{tiers.model}', the bundle is '{spec.model}'.",
-            advice="Score with the model of the class policy, or give a content folder whose policy names this model.",
-        )
+    tiers = class_policy(content, spec.model)
     rows = spine.scoring(lake, spec, as_of.on)
     table = build.build(lake, bundle.features, rows)
     scored, told = score_and_explain(bundle.scorer, table.matrix(), top=reasons, threads=threads)
@@ -220,6 +213,24 @@ def score(
         },
     }
     return CityScores(engines.frame(columns), _reason_frame(told, codes, order), bound.hits, summary)
+
+
+def class_policy(content: Content, model: str) -> TiersSpec:
+    """Return the class policy.
+
+    Raises
+    ------
+    UsageError (CT-PROF-001) if it is made for another model.
+    """
+    tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
+    if tiers.model != model:
+        raise UsageError.of(
+            "CT-PROF-001",
+            where="pipelines/tiers.yaml",
+            what=f"the classes rest on model '{tiers.model}', the bundle is '{model}'.",
+            advice="Score with the model of the class policy, or give a content folder whose policy names this model.",
+        )
+    return tiers
 
 
 def _counts(ranks: NDArray[np.int8]) -> dict[str, int]:

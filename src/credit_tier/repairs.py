@@ -83,7 +83,7 @@ class AfterRepair:
 
     Raises
     ------
-    UsageError (CT-REPAIR-010) if the scores are not those of this lake, bundle and as_of; otherwise as
+    UsageError (CT-REPAIR-010) if the scores are not those of this lake, bundle, as_of and pack of overrides; otherwise as
     :func:`credit_tier.profiles.score`.
     """
 
@@ -97,6 +97,7 @@ class AfterRepair:
         scores: Path | None = None,
         jurisdiction: str = "cn",
     ) -> None:
+        from credit_tier import profiles
         from credit_tier.features import spine
         from credit_tier.rules.classification import overrides_on
 
@@ -105,7 +106,7 @@ class AfterRepair:
         self._overrides, _ = overrides_on(content, jurisdiction, as_of.on)
         spec = ModelSpec.model_validate(bundle.manifest["declaration"])
         self._rows = spine.scoring(lake, spec, as_of.on)
-        tiers = content.load("pipelines", "tiers.yaml", TiersSpec)
+        tiers = profiles.class_policy(content, spec.model)
         probability, self._classes = self._everybody(scores)
         self._cuts = _all_cuts(tiers, probability)
 
@@ -118,13 +119,15 @@ class AfterRepair:
             table = build.build(self._lake, self._bundle.features, self._rows)
             return self._bundle.scorer.score(table.matrix()).probability, {}
         told = profiles.summary_of(scores)
-        same = {"lake": self._lake.digest, "bundle": self._bundle.digest}
-        if told["as_of"] != str(self._as_of) or any(told["digests"][name] != digest for name, digest in same.items()):
+        law = None if self._overrides is None else self._overrides.pack.digest
+        asked = (str(self._as_of), self._lake.digest, self._bundle.digest, law)
+        given = (told["as_of"], told["digests"]["lake"], told["digests"]["bundle"], told["overrides"].get("digest"))
+        if asked != given:
             raise UsageError.of(
                 "CT-REPAIR-010",
                 where=str(scores),
-                what="these scores are of another lake, bundle or as_of.",
-                advice="Score first: credit-tier score LAKE --as-of DAY --out SCORES.",
+                what="these scores are of another lake, bundle, as_of or pack of overrides.",
+                advice="Score first: credit-tier score LAKE --as-of DAY --jurisdiction … --out SCORES.",
             )
         held = engines.read_parquet(scores / profiles.SCORES)
         classes = held.select("code", "model_class").iter_rows()
@@ -233,7 +236,7 @@ class _Law:
             return rank
         rules: list[str] = []
         for table, held in self._rows.items():
-            rows: Iterable[Mapping[str, object]] = held.get(code, ())
+            rows: Iterable[Mapping[str, object]] = held.get(code, [])
             if repaired is not None and repaired.table == table:
                 rows = (self._repaired(row, repaired, values or {}) for row in rows)
             rules.extend(hit.rule for hit in self._overrides.hits(table, rows, self._as_of.on))

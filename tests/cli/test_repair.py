@@ -335,3 +335,6 @@ def test_the_profile_names_law_and_records(played: tuple[Path, dict], told, call
     scored = demo["scores"]["overrides"]
     assert scored["rules"]["abnormal_operation"]["holds"] == held["code"].n_unique()
     assert call("profile", out / "scores", code, "--lake", out / "lake").returncode == 2
+    page = (out / "index.html").read_text("utf-8")
+    assert "直接判定 · overrides · cn/classification/2022-01-13" in page
+    assert scored["rules"]["abnormal_operation"]["zh"] in page

@@ -156,14 +156,41 @@ def _classes(found: Round) -> Section:
             ),
             Block(
                 "分级切点 · cuts",
-                headers=["类 class", "概率不低于 probability from", "户 enterprises"],
-                rows=[[name, f"{summary['cuts'].get(name, 0):.2%}", f"{count:,}"] for name, count in counts.items()],
-                numeric=frozenset({1, 2}),
+                headers=[
+                    "类 class",
+                    "概率不低于 probability from",
+                    "按模型 by the model",
+                    "直接判定后 after overrides",
+                ],
+                rows=[
+                    [name, f"{summary['cuts'].get(name, 0):.2%}", f"{summary['model_classes'][name]:,}", f"{count:,}"]
+                    for name, count in counts.items()
+                ],
+                numeric=frozenset({1, 2, 3}),
             ),
+            *_overrides(summary["overrides"]),
         ],
         note_zh=f"分类为内部参考,不是对企业的信用评价,不作为处罚依据,不对外公布;任何类别都不免于抽查。分级依据:{summary['tiers']['reference']}{unverified}",
         note_en="The class is an internal aid: not a rating, not a ground for punishment, not published; no class is exempt from inspection.",
     )
+
+
+def _overrides(told: dict[str, Any]) -> list[Block]:
+    """Return what overrides did to the classes, and by which law; nothing where no pack was in force."""
+    if told["pack"] is None:
+        return []
+    rows = [
+        [
+            f"{rule['zh']} {rule['en']}",
+            f"{rule['reference']['title_zh']}({rule['reference']['instrument']}){rule['reference']['article']}",
+            f"{rule['holds']:,}",
+            f"{rule['changes']:,}",
+            "是 yes" if rule["verified"] else "否 no",
+        ]
+        for rule in told["rules"].values()
+    ]
+    headers = ["规则 rule", "依据 reference", "适用户数 holds", "改变类别 changes", "已核对 verified"]
+    return [Block(f"直接判定 · overrides · {told['pack']}", headers=headers, rows=rows, numeric=frozenset({2, 3}))]
 
 
 def _profile(found: Round) -> Section:
@@ -188,8 +215,8 @@ def _profile(found: Round) -> Section:
                 numeric=frozenset({1, 2}),
             ),
         ],
-        f"{profile.code}:信用分 {profile.points},类别 {profile.risk_class} {profile.risk_class.label_zh};基准 {profile.base_points:.1f} 与各维度之和即为未取整的分值。",
-        f"Points {profile.points}, class {profile.risk_class}; base {profile.base_points:.1f} and the dimensions add up to the unrounded points.",
+        f"{profile.code}:信用分 {profile.points},类别 {profile.risk_class} {profile.risk_class.label_zh}(按模型 {profile.model_class});基准 {profile.base_points:.1f} 与各维度之和即为未取整的分值。",
+        f"Points {profile.points}, class {profile.risk_class} (by the model {profile.model_class}); base {profile.base_points:.1f} and the dimensions add up to the unrounded points.",
     )
 
 

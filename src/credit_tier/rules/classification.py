@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple
 
 from credit_tier.content import Content
@@ -60,7 +61,9 @@ class _Table:
     facts: dict[str, FactSpec] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
 
-    def reader(self) -> Callable[[Mapping[str, object]], dict[str, Fact]]:
+    @cached_property
+    def read(self) -> Callable[[Mapping[str, object]], dict[str, Fact]]:
+        """Return what turns a row into facts; asked for once all overrides of the table are known."""
         return row_reader(self.facts)
 
 
@@ -113,9 +116,8 @@ class Overrides:
         RuleError (CT-RULE-021) if a column holds another type than the fact; the message names the column only.
         """
         known = self._tables[table]
-        read = known.reader()
         for row in rows:
-            facts = read(row)
+            facts = known.read(row)
             for rule in known.rules:
                 if rule.holds(facts, on):
                     yield Hit(str(row[rule.records.subject]), rule.id, table, str(row[rule.records.record_id]), row)
