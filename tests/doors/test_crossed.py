@@ -100,6 +100,7 @@ def test_page_card_headline_and_store_say_that_it_is_cross_validation(trained: t
         "按企业分为 5 折",
         "This is not a test out of time",
         "nothing here tells",
+        "AUC compares enterprises of one fold",
     ):
         assert words in page
     for words in ("Out-of-time", "out-of-time", "检验期", "calibration part to test part", "in this order in time"):

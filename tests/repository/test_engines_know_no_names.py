@@ -57,7 +57,9 @@ def names(*overlays: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("overlay", [(), ("examples/beijing",)], ids=["suzhou", "beijing"])
+@pytest.mark.parametrize(
+    "overlay", [(), ("examples/beijing",), ("examples/sme_invoices",)], ids=["suzhou", "beijing", "sme"]
+)
 def test_no_engine_names_a_table_column_or_feature(overlay: tuple[str, ...]) -> None:
     """Another city's register runs without a change in src/."""
     wanted = names(*(ROOT / item for item in overlay))

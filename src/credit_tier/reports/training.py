@@ -174,6 +174,17 @@ def _figures(done: Training) -> Section:
         blocks,
         "区间为 95 %,按企业整户重抽;AUC 差由同一批重抽得出,区间不含 0 才算有差别。",
         "Intervals are 95 %, from drawing whole enterprises; differences come from the same draws, and count only if the interval leaves out 0.",
+        *_within(done.parts),
+    )
+
+
+def _within(parts: Division) -> tuple[str, str]:
+    """Return what a cross-validated AUC compares; nothing where one model scored all rows."""
+    if not isinstance(parts, Folds):
+        return "", ""
+    return (
+        "AUC 只比较同一折内的企业,因各折的分数来自不同模型;曲线、KS 和增益按各折校准后的概率合并。区间不含分折的偶然。",
+        "AUC compares enterprises of one fold, since folds are scored by different models; curves, KS and gains pool the calibrated probabilities. The intervals do not hold the luck of the deal.",
     )
 
 

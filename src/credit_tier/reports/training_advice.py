@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from credit_tier.learning.folds import Folds
 from credit_tier.training import Training
 
 
@@ -40,10 +41,13 @@ def _level(done: Training) -> Iterator[list[str]]:
         if tried is not None and tried.helps
         else "试验未证实 not proved by the trial"
     )
+    advised = f"用近期成熟结果重新校准({helps}) · recalibrate on recent mature outcomes"
+    if isinstance(done.parts, Folds):
+        advised = "样本少或校准方法不合适:增加样本,或声明另一方法 · too few rows, or the wrong method: find more, or declare another"
     yield [
         "概率水平 level of the probability",
         f"预测/实际 predicted/observed {evaluation.predicted_to_observed:.2f} ({interval.low:.2f}–{interval.high:.2f}): {way}",
-        f"用近期成熟结果重新校准({helps}) · recalibrate on recent mature outcomes",
+        advised,
     ]
 
 
