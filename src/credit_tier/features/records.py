@@ -50,24 +50,24 @@ def visible_rows(
     stored = [name for name in names if name != spec.key]
     numbers = range(0, lake.enterprises, RANGE)
     if code is not None:
-        found = lake.number_of(code)
-        numbers = range(found, found + 1) if found is not None else range(0)
+        place = lake.number_of(code)
+        numbers = range(place, place + 1) if place is not None else range(0)
     width = 1 if code is not None else RANGE
-    codes = lake.codes()["code"].to_list() if code is None else []
-    dates = [index + 1 for index, name in enumerate(stored) if spec.columns[name].type == "date"]
+    codes = lake.codes()["code"]
+    dates = [index for index, name in enumerate(stored) if spec.columns[name].type == "date"]
     known: dict[int, date] = {}
     for low in numbers:
         part = visible.filter((nw.col("enterprise_no") >= low) & (nw.col("enterprise_no") < low + width))
-        for row in part.select("enterprise_no", *stored).collect().iter_rows():
-            values = list(row)
+        found = part.select("enterprise_no", *stored).collect()
+        owners = codes[found["enterprise_no"].to_numpy()].to_list()
+        for owner, (_, *values) in zip(owners, found.iter_rows(), strict=True):
             for index in dates:
                 day = values[index]
                 if day is not None:
                     if day not in known:
                         known[day] = date_of(day)
                     values[index] = known[day]
-            number = values.pop(0)
             record = dict(zip(stored, values, strict=True))
             if spec.key in names:
-                record[spec.key] = codes[number] if code is None else code
+                record[spec.key] = owner
             yield record
