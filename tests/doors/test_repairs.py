@@ -35,6 +35,7 @@ class Repaired(NamedTuple):
     """A city, its scores, and the same city once some records of different enterprises are repaired."""
 
     lake: Lake
+    model: Path
     content: Content
     bundle: Bundle
     scores: Path
@@ -84,7 +85,7 @@ def repaired(city: Path, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copytree(lake.path, home / "lake")
     report = ingest(home / "lake", delivery, content)
     assert sum(table.accepted for table in report.tables) == len(records)
-    return Repaired(lake, content, bundle, home / "scores", after, records, Lake.open(home / "lake"))
+    return Repaired(lake, home / "content", content, bundle, home / "scores", after, records, Lake.open(home / "lake"))
 
 
 def _unscored(scores: Path, lake: Lake) -> set[str]:
@@ -182,8 +183,32 @@ def test_what_cannot_be_answered_is_refused(repaired: Repaired, tmp_path: Path) 
         assert "no such" not in str(caught.value).replace("no such record", "")
     with pytest.raises(UsageError, match="CT-REPAIR-010"):
         AfterRepair(repaired.grown, repaired.content, repaired.bundle, AS_OF, scores=repaired.scores)
+    with pytest.raises(UsageError, match="CT-REPAIR-010"):
+        AfterRepair(repaired.lake, repaired.content, repaired.bundle, AsOf(REPAIRED), scores=repaired.scores)
     with pytest.raises(UsageError, match="CT-PROF-002"):
         AfterRepair(repaired.lake, repaired.content, repaired.bundle, AS_OF, scores=tmp_path)
+    tiers = Content.shipped().file("pipelines", "tiers.yaml")
+    (tmp_path / "pipelines").mkdir()
+    text = f"supersedes: sha256:{tiers.digest}\n{tiers.path.read_text('utf-8')}".replace(
+        "model: violation_risk", "model: other"
+    )
+    (tmp_path / "pipelines/tiers.yaml").write_text(text, "utf-8")
+    with pytest.raises(UsageError, match="CT-PROF-001"):
+        AfterRepair(repaired.lake, Content.resolve(tmp_path), repaired.bundle, AS_OF, scores=repaired.scores)
+
+
+def test_the_scores_must_rest_on_the_overrides_that_are_asked(repaired: Repaired, tmp_path: Path) -> None:
+    """Scores made under the nation's pack do not answer for a city that has a pack of its own."""
+    shipped = Content.shipped().file("rule_packs", "cn/classification/2022-01-13.yaml").path.read_text("utf-8")
+    local = shipped.replace("cn/classification/2022-01-13", "cn-3205/classification/2022-01-13")
+    path = tmp_path / "rule_packs/cn-3205/classification/2022-01-13.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(local.replace("jurisdiction: cn\n", "jurisdiction: cn-3205\n"), "utf-8")
+    content = Content.resolve(repaired.model, tmp_path)
+    nation = AfterRepair(repaired.lake, content, repaired.bundle, AS_OF, scores=repaired.scores)
+    assert nation(repaired.records[:1]) == repaired.after(repaired.records[:1])
+    with pytest.raises(UsageError, match="CT-REPAIR-010"):
+        AfterRepair(repaired.lake, content, repaired.bundle, AS_OF, scores=repaired.scores, jurisdiction="cn-3205")
 
 
 def test_the_worklist_covers_every_known_record_and_cites_its_pack(lake, content) -> None:
