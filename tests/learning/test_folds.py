@@ -17,6 +17,7 @@ from credit_tier.learning.finish import raw_scores
 from credit_tier.learning.fit import fit
 from credit_tier.learning.folds import Folds, divide
 from credit_tier.learning.heldout import Grow, Score, held_out, in_folds, in_time
+from credit_tier.learning.scorecard import Scorer
 from credit_tier.learning.splits import Parts, TrainingFrame
 from credit_tier.learning.yardstick import logistic, single_feature
 from credit_tier.specs.model import ModelSpec, Split, Trees
@@ -180,6 +181,19 @@ def test_in_time_there_is_one_round_and_a_wrong_way_is_an_error(parts: Parts) ->
     assert held.by.frame is parts.calibrate.frame
     with pytest.raises(LearningError, match="CT-LEARN-020"):
         held.log_odds(level_of("platt"))
+
+
+def test_in_time_judged_probabilities_are_those_of_the_model_that_leaves_training(
+    parts: Parts, spec: ModelSpec
+) -> None:
+    """Figures are made from raw scores and the calibration, a bundle from points: to the last digits the same."""
+    fitted = fit(parts, spec, seed=1, threads=1)
+    held = in_time(parts, raw_scores(fitted, spec, threads=1))
+    for method in ("platt", "beta", "isotonic"):
+        level = level_of(method)
+        left = Scorer.of(fitted, level(held.by), spec.points).score(parts.test.frame.x)
+        np.testing.assert_allclose(held.probability(level), left.probability, rtol=1e-12)
+        assert held.raw.tolist() == left.raw_score.tolist()
 
 
 @pytest.mark.parametrize(
