@@ -282,8 +282,13 @@ def _write(values, group, bases, scales, sums, by_group):  # type: ignore[no-unt
     part = np.empty(count)
     for i in range(values.shape[0]):
         part[:] = 0.0
+        own, g = 0.0, group[0]
         for j in range(values.shape[1]):
-            part[group[j]] += values[i, j]
+            if group[j] != g:  # a sum stays in a register while columns of one group follow each other
+                part[g], g = own, group[j]
+                own = part[g]
+            own += values[i, j]
+        part[g] = own
         total = 0.0
         for g in range(count):
             by_group[i, g] = scales[1] * part[g]
