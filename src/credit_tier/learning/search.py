@@ -194,12 +194,12 @@ def search(frame: TrainingFrame, trees: Trees, plan: Search, *, gap_days: int, s
     for trial, setting in enumerate(settings):
         if trial and end is not None and time.monotonic() > end:
             break
-        wanted = sorted({*(plan.rounds or (trees.rounds,)), *([trees.rounds] if trial == 0 else [])})
-        by_fold = [one.losses(setting, wanted) for one in tries]
-        rounds = [trees.rounds, *(n for n in wanted if n != trees.rounds)] if trial == 0 else wanted
+        declared = (trees.rounds,) if trial == 0 or not plan.rounds else ()
+        rounds = tuple(dict.fromkeys(declared + plan.rounds))
+        by_fold = [one.losses(setting, rounds) for one in tries]
         losses += [
-            (trial, setting.model_copy(update={"rounds": n}), [loss[wanted.index(n)] for loss in by_fold])
-            for n in rounds
+            (trial, setting.model_copy(update={"rounds": n}), [loss[i] for loss in by_fold])
+            for i, n in enumerate(rounds)
         ]
         done += 1
     candidates, best = _judged(losses, folds)
@@ -265,13 +265,14 @@ class _Try:
         return parameters(trees, self._features, self._sets, **self._drawn) | {"feature_pre_filter": False}
 
     def losses(self, trees: Trees, rounds: Sequence[int]) -> list[NDArray[np.float64]]:
-        """Return the log loss of each later row for each number of rounds, which rise."""
+        """Return the log loss of each later row for each number of rounds."""
         import lightgbm as lgb
 
-        booster = lgb.train(self._parameters(trees), self._data, num_boost_round=rounds[-1])
+        booster = lgb.train(self._parameters(trees), self._data, num_boost_round=max(rounds))
         z = np.zeros(len(self._y))
-        found, before = [], 0
-        for count in rounds:
+        found: dict[int, NDArray[np.float64]] = {}
+        before = 0
+        for count in sorted(rounds):
             z = z + np.asarray(
                 booster.predict(
                     self._x,
@@ -281,9 +282,9 @@ class _Try:
                     num_threads=self._threads,
                 )
             )
-            found.append(np.logaddexp(0.0, z) - self._y * z)
+            found[count] = np.logaddexp(0.0, z) - self._y * z
             before = count
-        return found
+        return [found[count] for count in rounds]
 
 
 def _settings(trees: Trees, plan: Search, *, seed: int) -> list[Trees]:
