@@ -78,7 +78,7 @@ def trees() -> dict[str, dict[str, Any]]:
         for path in sorted((folder / "rule_packs").glob("*/*/*.yaml")):
             tree = read_yaml(path.read_text(encoding="utf-8"), where=path.name).value
             assert isinstance(tree, dict)
-            if "overrides" not in tree:
+            if not {"overrides", "measures"} & set(tree):
                 found[tree["pack"]] = tree
     return found
 

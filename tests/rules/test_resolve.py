@@ -179,7 +179,7 @@ def test_shipped_packs_fit_the_shipped_tables(shipped):
         s.table: s for f in shipped.files("data_schemas") for s in [shipped.load("data_schemas", f.name, DatasetSpec)]
     }
     assert list(together(packs, tables)) == []
-    assert topics(shipped) == (("cn", "classification"), ("cn", "market_repair"), ("cn", "repair"))
+    assert topics(shipped) == (("cn", "classification"), ("cn", "market_repair"), ("cn", "measures"), ("cn", "repair"))
     label = "rule_packs/cn/repair/2026-04-01.yaml"
     assert [f.code for f in together({label: packs[label]}, {})] == ["CT-RULE-012"]
     penalties = tables["penalties"]
@@ -207,8 +207,8 @@ def test_the_rules_room_names_no_table_column_or_class(shipped):
     named: set[str] = set()
     for file in shipped.files("rule_packs"):
         spec = shipped.load("rule_packs", file.name, RulePackSpec)
-        rules = (*spec.classes, *spec.overrides)
-        tables = (item.records.table for item in (spec, *spec.overrides) if item.records is not None)
+        rules = (*spec.classes, *spec.overrides, *spec.measures)
+        tables = (item.records.table for item in (spec, *spec.overrides, *spec.measures) if item.records is not None)
         named |= {*spec.facts, *spec.values, *spec.papers, *(item.id for item in rules), *tables}
         named |= {code for fact in spec.facts.values() for code in fact.vocabulary or ()}
     found = set()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from credit_tier.cli.shell import ContentOption, JsonFlag, emit, table
+from credit_tier.cli.shell import AsOfOption, ContentOption, JsonFlag, emit, table
 
 if TYPE_CHECKING:
     from credit_tier.content import Content
     from credit_tier.errors import Fault
     from credit_tier.rules.cases import CaseResult
     from credit_tier.rules.compare import Comparison
+    from credit_tier.rules.measures import Standing
     from credit_tier.rules.resolve import RulePack
     from credit_tier.rules.words import Difference
     from credit_tier.specs.rulepack import RulePackSpec, Value
@@ -211,6 +212,72 @@ def diff(
         result["caseload"] = comparison_json(trial)
         lines += ["", *_comparison_lines(trial)]
     emit(result, as_json=as_json, lines=lines)
+
+
+@app.command()
+def measures(
+    lake: Annotated[Path, typer.Argument(help="数据湖目录 · lake folder")],
+    code: Annotated[str, typer.Argument(help="统一社会信用代码 · code of the enterprise")],
+    as_of: AsOfOption,
+    jurisdiction: Annotated[str, typer.Option("--jurisdiction", help="法域 · cn, cn-32, cn-3205")] = "cn",
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """联合奖惩一张单:现行措施、依据、终止日期、修复即止与否 · Measures that apply to an enterprise, by which law, until when."""
+    from credit_tier.content import Content
+    from credit_tier.data.lake import Lake
+    from credit_tier.errors import UsageError
+    from credit_tier.features.records import visible_rows
+    from credit_tier.rules.measures import TOPIC, Measures
+    from credit_tier.rules.resolve import resolve
+    from credit_tier.rules.wire import standing_json
+    from credit_tier.temporal import AsOf
+
+    opened, day = Lake.open(lake), AsOf.parse(as_of)
+    if opened.number_of(code) is None:
+        raise UsageError.of(
+            "CT-RULE-053",
+            where=str(lake),
+            what="the register of this lake does not hold the code.",
+            advice="Compare it with the licence, or ingest a newer delivery.",
+        )
+    known = Measures(resolve(Content.resolve(*(content or ())), jurisdiction, TOPIC, day.on))
+    missing = [table for table in known.tables if table not in opened.tables]
+    rows = {
+        table: visible_rows(opened, table, columns, day, code=code)
+        for table, columns in known.tables.items()
+        if table not in missing
+    }
+    found = known.standing(rows, day.on)
+    emit(
+        {
+            "code": code,
+            "as_of": str(day),
+            "pack": known.pack.id,
+            "pack_digest": known.pack.digest,
+            "lake_digest": opened.digest,
+            "tables_missing": missing,
+            "measures": [standing_json(item) for item in found],
+        },
+        as_json=as_json,
+        lines=list(_standing_lines(code, known.pack, found, missing)),
+    )
+
+
+def _standing_lines(code: str, pack: RulePack, found: list[Standing], missing: list[str]) -> Iterator[str]:
+    from credit_tier.rules.measures import EFFECTS_ZH
+
+    yield f"{code} · {pack.id} {pack.spec.title_zh} · {len(found)} 项措施 measures"
+    for item in found:
+        measure = item.measure
+        repair = "修复即止 ends on repair" if measure.ends_on_repair else "修复不影响 not ended by repair"
+        yield ""
+        yield f"〔{EFFECTS_ZH[measure.effect]} {measure.effect}〕{measure.title_zh} · {measure.title_en}"
+        yield f"    {item.since} → {item.ends_on or '未定 open'} · {repair} · 记录 record {item.record_id}"
+        yield f"    依据 basis {item.reason.citation}{' (未核对 unverified)' if item.unverified else ''}"
+    if missing:
+        yield ""
+        yield f"数据湖缺表,相关措施未查 · tables not in this lake, their measures were not looked up: {', '.join(missing)}"
 
 
 def _pack_of(found: Content, text: str) -> RulePack:

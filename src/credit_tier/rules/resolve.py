@@ -22,7 +22,7 @@ from credit_tier.specs.rulepack import FactSpec, RulePackSpec
 from credit_tier.specs.rulepack_check import ends_of, faults, overlaps
 
 _DICTS = ("instruments", "sources", "facts", "values", "papers")
-_LISTS = ("settled", "classes", "bars", "requirements", "clocks", "channels", "overrides")
+_LISTS = ("settled", "classes", "bars", "requirements", "clocks", "channels", "overrides", "measures")
 _SINGLES = ("records", "clock_start", "ending", "transition")
 
 
@@ -74,13 +74,13 @@ class RulePack:
 
         Raises
         ------
-        RuleError (CT-RULE-006) if the pack holds overrides of risk classes and decides about no record.
+        RuleError (CT-RULE-006) if the pack holds overrides of risk classes or measures and decides about no record.
         """
-        if self.spec.overrides:
+        if self.spec.overrides or self.spec.measures:
             raise RuleError.of(
                 "CT-RULE-006",
                 where=self.id,
-                what="the pack changes risk classes and decides about no record.",
+                what="the pack changes risk classes or names measures, and decides about no record.",
                 advice="Score with it (credit-tier score), or name a topic such as repair.",
             )
         return Law(self.spec, since=self.since)

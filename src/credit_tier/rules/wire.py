@@ -10,6 +10,7 @@ from credit_tier.rules.compare import Comparison, Group
 from credit_tier.rules.compile import Reason
 from credit_tier.rules.evaluate import Deadline, Decision, Publicity
 from credit_tier.rules.facts import Fact
+from credit_tier.rules.measures import Standing
 from credit_tier.rules.repair import RepairAssessment
 from credit_tier.rules.words import Difference, Text
 from credit_tier.specs.rulepack import Paper
@@ -172,4 +173,19 @@ def comparison_json(item: Comparison) -> dict[str, Json]:
         "records": {way.name.lower(): number for way, number in item.records.items()},
         "enterprises": {way.name.lower(): number for way, number in item.enterprises.items()},
         "groups": [_group(group) for group in item.groups],
+    }
+
+
+def standing_json(item: Standing) -> dict[str, Json]:
+    """Return a measure that applies, with the record it follows from."""
+    measure = item.measure
+    return {
+        **reason_json(item.reason),
+        "effect": measure.effect,
+        "table": measure.records.table,
+        "record_id": item.record_id,
+        "since": _day(item.since),
+        "ends_on": _day(item.ends_on),
+        "ends_on_repair": measure.ends_on_repair,
+        "unverified": list(item.unverified),
     }

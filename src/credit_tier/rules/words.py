@@ -25,6 +25,12 @@ _LABELS = {
     "start": "起算日期",
     "starts_at_as_of": "未给出时自询问之日推算",
     "length": "期限",
+    "until": "办结日期",
+    "effect": "性质",
+    "since": "起始日期",
+    "term": "期限",
+    "ends_on": "终止日期",
+    "ends_on_repair": "修复即止",
     "url": "网址",
     "period": "新旧衔接",
     "value": "数值",
@@ -149,7 +155,7 @@ def entry_fields(item: Legal, pack: RulePackSpec) -> dict[str, Text]:
 def _field_words(name: str, value: object, pack: RulePackSpec) -> Text:
     if isinstance(value, When):
         return condition_words(value, pack)
-    if name in {"min", "max", "length"} and str(value) in pack.values:
+    if name in {"min", "max", "length", "term"} and str(value) in pack.values:
         return value_words(pack.values[str(value)])
     if isinstance(value, tuple):
         titles = [_title(str(part), pack) for part in value]

@@ -309,10 +309,33 @@ class Override(Legal):
         return self
 
 
+class Measure(Legal):
+    """A consequence of a record for the enterprise (联合奖惩措施), for as long as a known record of `records` meets the condition.
+
+    Every fact it reads comes from a column of that table.
+    """
+
+    id: Name
+    records: Records
+    when: When
+    effect: Literal["reward", "sanction", "supervision"]
+    since: Name
+    """Date fact: the day from which it applies."""
+    term: Name | None = None
+    """Value: it ends so long after `since`; empty: no end by itself."""
+    ends_on: Name | None = None
+    """Date fact: it ends then, if that comes sooner."""
+    ends_on_repair: Flag
+    """Whether a repair of the record ends it."""
+
+
+_LISTS = ("settled", "classes", "bars", "requirements", "clocks", "channels", "overrides", "measures")
+
+
 class RulePackSpec(FileSpec):
     """One pack. With `extends: true` it only changes entries of the wider jurisdiction's pack, by name.
 
-    A pack either decides about records (classes, bars, requirements …) or holds `overrides` of risk classes.
+    A pack either decides about records (classes, bars, requirements …) or holds `overrides` of risk classes and `measures`.
     """
 
     pack: str
@@ -347,6 +370,7 @@ class RulePackSpec(FileSpec):
     channels: tuple[Channel, ...] = ()
     transition: Transition | None = None
     overrides: tuple[Override, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
     @model_validator(mode="after")
     def _dates(self) -> Self:
@@ -376,7 +400,7 @@ class RulePackSpec(FileSpec):
         found: list[tuple[tuple[str | int, ...], str, Legal]] = [
             (("values", name), f"values.{name}", value) for name, value in self.values.items()
         ]
-        for section in ("settled", "classes", "bars", "requirements", "clocks", "channels", "overrides"):
+        for section in _LISTS:
             found.extend(
                 ((section, index), f"{section}.{item.id}", item) for index, item in enumerate(getattr(self, section))
             )

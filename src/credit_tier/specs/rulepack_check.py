@@ -31,13 +31,13 @@ _DECIDES = (*_DECIDING, "settled", "classes", "bars", "requirements", "clocks", 
 
 def faults(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
     """Yield place and text of everything that does not fit together inside one whole pack."""
-    for section in () if pack.overrides else _DECIDING:
+    for section in () if _attached(pack) else _DECIDING:
         if getattr(pack, section) is None:
             yield (section,), f"a whole pack needs {section}; add it, or write extends: true to change a wider pack"
-    for section in ("facts",) if pack.overrides else ("facts", "classes"):
+    for section in ("facts",) if _attached(pack) else ("facts", "classes"):
         if not getattr(pack, section):
             yield (section,), f"a whole pack needs at least one entry in {section}"
-    yield from _overrides(pack)
+    yield from _attachments(pack)
     yield from _entries(pack)
     for place, condition in pack.conditions():
         yield from _condition(pack, place, condition)
@@ -45,18 +45,31 @@ def faults(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
     yield from _values(pack)
 
 
-def _overrides(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
-    for section in _DECIDES if pack.overrides else ():
+def _attached(pack: RulePackSpec) -> bool:
+    """Return whether the pack attaches classes or measures to records and decides about none."""
+    return bool(pack.overrides or pack.measures)
+
+
+def _attachments(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
+    for section in _DECIDES if _attached(pack) else ():
         if getattr(pack, section):
-            yield (section,), f"a pack of overrides decides about no record; move {section} to a pack of another topic"
-    for index, item in enumerate(pack.overrides):
-        for place, test in item.when.walk(("overrides", index, "when")):
-            fact = pack.facts.get(test.fact or "")
-            if fact is not None and fact.column is None:
-                yield (
-                    (*place, "fact"),
-                    f"nobody gives the fact '{test.fact}' of an override; name the column of its table",
-                )
+            held = "overrides" if pack.overrides else "measures"
+            yield (section,), f"a pack of {held} decides about no record; move {section} to a pack of another topic"
+    for section, kind in (("overrides", "an override"), ("measures", "a measure")):
+        for index, item in enumerate(getattr(pack, section)):
+            for place, test in item.when.walk((section, index, "when")):
+                yield from _given((*place, "fact"), pack.facts.get(test.fact or ""), test.fact or "", kind)
+    dates = [name for name, fact in pack.facts.items() if fact.type == "date"]
+    for index, measure in enumerate(pack.measures):
+        for role in ("since", "ends_on"):
+            name = getattr(measure, role)
+            yield from _known(("measures", index, role), "date fact", name, dates)
+            yield from _given(("measures", index, role), pack.facts.get(name or ""), name or "", "a measure")
+
+
+def _given(place: Place, fact: FactSpec | None, name: str, kind: str) -> Iterator[tuple[Place, str]]:
+    if fact is not None and fact.column is None:
+        yield place, f"nobody gives the fact '{name}' of {kind}; name the column of its table"
 
 
 def _entries(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
@@ -153,6 +166,9 @@ def _values(pack: RulePackSpec) -> Iterator[tuple[Place, str]]:
     for index, clock in enumerate(pack.clocks):
         yield from _length(pack, ("clocks", index, "length"), clock.length, working=True)
         used.add(clock.length)
+    for index, measure in enumerate(pack.measures):
+        yield from _length(pack, ("measures", index, "term"), measure.term, working=False)
+        used.add(measure.term or "")
     for name in pack.values:
         if name not in used:
             yield ("values", name), "no rule uses this value; remove it or use it"
@@ -228,6 +244,10 @@ def _table(label: str, pack: RulePackSpec, tables: Mapping[str, DatasetSpec]) ->
     for item in pack.overrides:
         read = {name: pack.facts[name] for _, test in item.when.walk() if (name := test.fact or "") in pack.facts}
         yield from _columns(f"{label} overrides.{item.id}", item.records, read, tables)
+    for measure in pack.measures:
+        names = (*(test.fact for _, test in measure.when.walk()), measure.since, measure.ends_on)
+        read = {name: pack.facts[name] for name in names if name is not None and name in pack.facts}
+        yield from _columns(f"{label} measures.{measure.id}", measure.records, read, tables)
 
 
 def _columns(
