@@ -1,7 +1,8 @@
 """Is a model in use still what it was: the population it scores, the level of its predictions, the order it puts enterprises in?
 
 A verdict asks for two things at once: a change that matters, and one that chance does not explain. So a quiet city stays quiet: of a
-hundred monthly looks at one where nothing changed, at most one asks somebody to act.
+hundred monthly looks at one where nothing changed, at most one tells a shift of scores or features. A wrong level is told whatever made it
+wrong, and be it a model that was off from the first day (`benchmarks/monitor.py` counts both).
 
 What chance explains depends on what it drew. The own records of enterprises differ by chance as enterprises do, thousands of times. Figures
 of a group, and those that lean towards one, are drawn once for everybody in it: a rate of the whole city that rests on some hundred
