@@ -81,8 +81,9 @@ lock:  ## resolve the locks anew (needs uv)
 	printf 'pyspark>=4.0\noptbinning>=1.0\ninterpret-core>=0.7\nshap>=0.50\n' | uv pip compile - -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-optional.lock
 
 MISSING = $(shell command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || echo postgresql; \
-	PATH=$$PATH:/usr/sbin; command -v mariadbd >/dev/null || echo mariadb-server; command -v java >/dev/null || echo openjdk-17-jre-headless)
-system-deps:  ## Debian packages that some tests use: PostgreSQL and MariaDB servers, Java 17 (as root)
+	PATH=$$PATH:/usr/sbin; command -v mariadbd >/dev/null || echo mariadb-server; command -v java >/dev/null || echo openjdk-17-jre-headless; \
+	command -v chromium >/dev/null || echo chromium; fc-list :lang=zh 2>/dev/null | grep -q . || echo fonts-wqy-microhei)
+system-deps:  ## Debian packages that some tests use: PostgreSQL and MariaDB servers, Java 17, Chromium and a Chinese font (as root)
 	$(if $(strip $(MISSING)),apt-get update && apt-get install -y --no-install-recommends $(MISSING),@true)
 
 clean:

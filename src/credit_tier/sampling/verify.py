@@ -210,6 +210,7 @@ def pareto(number: str, lam: Fraction) -> Fraction:
 def check_commitment(c: dict[str, Any], published: str | None) -> None:
     """Check that a commitment is the digest of its parts and, if that is known, the published one."""
     need(c["format"] == "credit_tier/commitment/1" and set(c) == {"format", "commitment", *COMMITTED})
+    need(all(type(c[name]) is (int if name in {"units", "wave"} else str) for name in COMMITTED))
     need(all("\n" not in str(c[name]) for name in COMMITTED) and (published or c["commitment"]) == c["commitment"])
     need(c["commitment"] == hashed(c["format"], *(c[name] for name in COMMITTED)))
 
@@ -253,6 +254,7 @@ def check_folder(note: Note, folder: Path, published: str | None, beacon: str | 
     need(hmac.digest(leaf_secret, b"\0credit_tier/rules/1", "sha256").hex() == rules["salt"])
     if (folder / "secret.json").exists():
         text = load(folder / "secret.json")["secret"]
+        need(re.fullmatch("[0-9a-f]+", text))
         key = bytes.fromhex(text + "0" * (len(text) % 2))
         need(hmac.digest(key, f"credit_tier/leaf/1\n{c['draw_id']}".encode(), "sha256") == leaf_secret)
         need(climb_chain(hmac.digest(key, b"credit_tier/chain/1", "sha256"), spec["chain_length"]) == c["chain_end"])
