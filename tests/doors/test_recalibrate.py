@@ -35,12 +35,13 @@ def test_trees_and_training_rows_stay_and_newer_rows_follow_in_time(moved, train
 
 
 def test_the_level_is_that_of_the_newer_outcomes_and_all_points_move_alike(moved, trained) -> None:
-    """Mean probability on the newer calibration part is its rate; points move by one number, dimensions not at all; sums stay exact."""
+    """Mean probability on the newer calibration part is its rate, both by weight; points move by one number, dimensions not at all; sums stay exact."""
     done, _ = moved
     later = done.parts.calibrate.frame
     now, before = (bundle.score(later.x) for bundle in (done.bundle, trained.bundle))
-    assert now.probability.mean() == pytest.approx(later.y.mean(), abs=1e-9)
-    assert before.probability.mean() != pytest.approx(later.y.mean(), abs=1e-6)
+    rate = np.average(later.y, weights=later.weight)
+    assert np.average(now.probability, weights=later.weight) == pytest.approx(rate, abs=1e-9)
+    assert np.average(before.probability, weights=later.weight) != pytest.approx(rate, abs=1e-6)
     np.testing.assert_allclose(now.dimension_points, before.dimension_points, rtol=0, atol=1e-9)
     assert np.ptp(now.points - before.points) < 1e-9
     assert abs(now.base_points - before.base_points) > 1e-6
