@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from credit_tier.data.lake import Lake
     from credit_tier.learning.bundle import Bundle
     from credit_tier.learning.monitor import Watch
+    from credit_tier.learning.splits import TrainingFrame
 
 EXPLAINED = 50_000
 """Enterprises, evenly over the register, whose contributions tell what a change of a feature did to the scores."""
@@ -104,7 +105,13 @@ def monitor(
         points_here[:, own].sum(axis=1),
         effect=float(effects[own].sum()),
     )
-    outcomes = outcomes_of(*_matured(lake, bundle, spec, tested, as_of, threads=threads), seed=seed)
+    matured = _matured(lake, bundle, spec, tested, as_of)
+    outcomes = None
+    if matured is not None:
+        probability = bundle.score(matured.x, threads=threads).probability
+        outcomes = outcomes_of(
+            matured.y, probability, matured.subject, matured.as_of_day, weight=matured.weight, seed=seed
+        )
     metrics = bundle.manifest["metrics"]
     found = watch(
         score,
@@ -159,29 +166,17 @@ def _one_day(x: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int3
     return np.zeros(len(x), np.int32), np.arange(len(x), dtype=np.int32)
 
 
-def _matured(
-    lake: Lake, bundle: Bundle, spec: ModelSpec, after: date, as_of: AsOf, *, threads: int
-) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
-    """Return outcome, probability, subject and as_of day of the rows later than the test whose outcome was mature at as_of."""
+def _matured(lake: Lake, bundle: Bundle, spec: ModelSpec, after: date, as_of: AsOf) -> TrainingFrame | None:
+    """Return the rows later than the test whose outcome was mature at as_of; None if there is none."""
     import narwhals as nw
-    import numpy as np
 
-    from credit_tier.features import build, labels, spine
+    from credit_tier.features import spine
     from credit_tier.features.conditions import AS_OF
+    from credit_tier.learning.labelled import labelled
     from credit_tier.temporal import day_number
 
     window = spec.label.window_days + spec.label.delay_days
     rows: nw.DataFrame[Any] = spine.observations(lake, spec)
     rows = rows.filter(nw.col(AS_OF) > day_number(after), nw.col(AS_OF) + window <= as_of.day)
-    outcome = labels.attach(lake, spec.label, rows).filter(~nw.col("outcome").is_null())
-    kept = rows.join(outcome.select("row", "outcome"), on="row", how="inner").sort("row")
-    if len(kept) == 0:
-        empty = np.empty(0, np.int32)
-        return np.empty(0, np.int8), np.empty(0), empty, empty
-    x = build.build(lake, bundle.features, kept.drop("outcome")).matrix()
-    return (
-        kept["outcome"].to_numpy().astype(np.int8),
-        bundle.score(x, threads=threads).probability,
-        kept["enterprise_no"].to_numpy(),
-        kept[AS_OF].to_numpy(),
-    )
+    found = labelled(lake, spec, bundle.features, rows)
+    return None if found is None else found.frame

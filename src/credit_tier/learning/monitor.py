@@ -160,13 +160,12 @@ def outcomes_of(
     subject: NDArray[np.int32],
     as_of_day: NDArray[np.int32],
     *,
+    weight: NDArray[np.float64] | None = None,
     seed: int,
     replicates: int = 200,
-) -> Outcomes | None:
-    """Return the figures of matured rows, all arrays of shape (n,); None if there is none. `seed` is that of the bootstrap."""
-    if len(y) == 0:
-        return None
-    drawn: dict[str, Any] = {"seed": seed, "replicates": replicates}
+) -> Outcomes:
+    """Return the figures of matured rows, all arrays of shape (n,), n at least 1. `seed` is that of the bootstrap."""
+    drawn: dict[str, Any] = {"weight": weight, "seed": seed, "replicates": replicates}
     by_period = periods(y, probability, subject, as_of_day, **drawn)
     return Outcomes.of(y, probability, subject, **drawn, periods=by_period)
 
