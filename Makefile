@@ -45,7 +45,7 @@ lint: $(READY)  ## format, lint, types, import layers, content
 
 check: lint test  ## everything CI runs
 
-bench: $(READY)  ## benchmarks: sizes, medians and ratios
+bench: $(READY) $(OPTIONAL)  ## benchmarks: sizes, medians and ratios
 	$(BIN)/python -m benchmarks
 
 bench-features-full: $(READY)  ## features at 0.3, 1 and 3 million enterprises (10 to 30 million events), half an hour and 16 GB
