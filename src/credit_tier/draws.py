@@ -1,4 +1,4 @@
-"""The scheduler's door: plan a round, commit to it, draw once, verify, and hand out proofs.
+"""The scheduler's door: plan a round, commit to it, draw once, verify, hand out proofs, and assign teams.
 
 >>> from credit_tier import draws
 >>> spec = draws.load_spec()
@@ -25,14 +25,20 @@ from credit_tier.sampling.frame import build_frame
 from credit_tier.sampling.record import Commitment, Document, expected_visits, listed_entries, plan_document
 from credit_tier.sampling.strata import Planned, StratumPlan, stratum_plans
 from credit_tier.specs.plan import PlanSpec
+from credit_tier.specs.teams import TeamsSpec
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
     from narwhals.typing import IntoDataFrame
+
+    from credit_tier.sampling.roster import Roster
 
     Units = IntoDataFrame | Sequence[Mapping[str, object]]
 
 SHIPPED_PLAN = "inspection_round.yaml"
+SHIPPED_TEAMS = "inspection_teams.yaml"
 
 
 @dataclass(frozen=True)
@@ -194,13 +200,7 @@ def load_spec(path: Path | str | None = None, *, content: Content | None = None,
     if path is None:
         spec = (content or Content.resolve()).load("pipelines", SHIPPED_PLAN, PlanSpec)
     else:
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise UsageError.of(
-                "CT-DRAW-015", where=str(path), what="there is no such plan file.", advice="Check the path."
-            ) from error
-        spec = parse(text, PlanSpec, where=str(path))
+        spec = parse(_text(path), PlanSpec, where=str(path))
     if period is None:
         return spec
     return parse(json.dumps({**spec.model_dump(mode="json"), "period": period}), PlanSpec, where="period")
@@ -292,6 +292,60 @@ def verify(path: Path | str, *, commitment: str | None = None, beacon: str | Non
 def proof(folder: Path | str, code: str) -> Document:
     """Return the proof with which one enterprise checks its own row; see :func:`credit_tier.sampling.folder.proof_of`."""
     return state.proof_of(Path(folder), code)
+
+
+def load_teams(path: Path | str | None = None, *, content: Content | None = None) -> TeamsSpec:
+    """Return the rules for teams; None takes `pipelines/inspection_teams.yaml` of the content.
+
+    Raises
+    ------
+    ContentError with file and line for every fault; UsageError (CT-DRAW-015) if the file is absent.
+    """
+    if path is None:
+        return (content or Content.resolve()).load("pipelines", SHIPPED_TEAMS, TeamsSpec)
+    return parse(_text(path), TeamsSpec, where=str(path))
+
+
+def assign(
+    folder: Path | str, roster: Roster, spec: TeamsSpec, *, first: date, last: date, solver: str = "exchange"
+) -> Document:
+    """Draw the teams and days of a finished draw once, write them into its folder, and return the content of `teams.json`.
+
+    Parameters
+    ----------
+    roster : from :func:`credit_tier.rosters.read_lake` or :func:`credit_tier.rosters.read_folder`.
+    first, last : days between which the visits take place.
+    solver : `exchange`, `networkx` or `ortools`: the teams are the same.
+
+    Raises
+    ------
+    UsageError : CT-DRAW-015 if the draw is not finished, 039 for days out of order or an unknown solver.
+    RefusedError (CT-DRAW-035) if the draw has other teams already; see :func:`credit_tier.sampling.teams.assign` for the others.
+    """
+    from credit_tier.sampling.solvers import SOLVERS
+    from credit_tier.sampling.teams import assign as assign_teams
+
+    place = Path(folder)
+    if last < first or solver not in SOLVERS:
+        raise UsageError.of(
+            "CT-DRAW-039",
+            where="first, last, solver",
+            what="检查期首尾颠倒或没有这种求解方法 · the last day lies before the first, or there is no such solver.",
+            advice=f"Solvers are {', '.join(SOLVERS)}.",
+        )
+    record, frame = state.load_drawn(place)
+    made = assign_teams(record, frame, roster, spec, first=first, last=last, solver=solver, blocked=str(place))
+    state.save_teams(place, made)
+    return made.document
+
+
+def _text(path: Path | str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError.of(
+            "CT-DRAW-015", where=str(path), what="there is no such file.", advice="Check the path."
+        ) from error
 
 
 def _columns(units: Units, spec: PlanSpec) -> dict[str, Sequence[object]]:

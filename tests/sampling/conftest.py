@@ -100,6 +100,12 @@ def _drawn(tmp_path_factory: pytest.TempPathFactory, spec: PlanSpec, units: list
     return folder
 
 
+@pytest.fixture(scope="session")
+def finished(_drawn: Path) -> Path:
+    """Return the folder of a finished draw, only to read from."""
+    return _drawn
+
+
 @pytest.fixture
 def drawn(_drawn: Path, tmp_path: Path) -> Path:
     """Return a fresh copy of a finished draw's folder."""

@@ -1,12 +1,13 @@
-"""`credit-tier draw`: plan, commit, run, verify, proof."""
+"""`credit-tier draw`: plan, commit, run, verify, proof, assign."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from credit_tier.draws import Plan
+    from credit_tier.sampling.roster import Roster
+    from credit_tier.specs.teams import TeamsSpec
+    from credit_tier.temporal import AsOf
 
 app = typer.Typer(help="双随机抽取 · verifiable draws", no_args_is_help=True)
 
@@ -226,3 +230,100 @@ def proof(
     else:
         out.write_bytes(data)
         remark(f"核验 verify: python -m credit_tier.sampling.verify {out}")
+
+
+class Solver(StrEnum):
+    """Who computes the teams; they are the same."""
+
+    EXCHANGE = "exchange"
+    NETWORKX = "networkx"
+    ORTOOLS = "ortools"
+
+
+@app.command()
+def assign(
+    folder: FolderArgument,
+    *,
+    first: Annotated[str, typer.Option("--from", help="检查期首日 YYYY-MM-DD · first day of the visits")],
+    last: Annotated[str, typer.Option("--to", help="检查期末日 YYYY-MM-DD · last day of the visits")],
+    roster: Annotated[
+        Path | None, typer.Option("--roster", help="名录目录(inspectors.csv 等)· folder of CSV files")
+    ] = None,
+    lake: Annotated[
+        Path | None, typer.Option("--lake", help="数据湖:按规则所写的表与列读取名录 · read the roster from a lake")
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="名录截止时点,默认检查期首日 · only what was known before; default: --from"),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--teams", help="组队规则,默认 pipelines/inspection_teams.yaml · rules for teams")
+    ] = None,
+    solver: Annotated[
+        Solver, typer.Option("--solver", help="求解方法,结果相同 · same teams whichever")
+    ] = Solver.EXCHANGE,
+    content: ContentOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """抽派检查人员与日程:随机、回避、轮换、任务均衡 · Draw teams and days: at random, with recusal, rotation and even loads."""
+    from credit_tier import draws
+    from credit_tier.content import Content
+    from credit_tier.sampling.folder import TEAMS, TEAMS_PUBLIC
+    from credit_tier.temporal import AsOf, parse_date
+
+    steps = Steps(quiet=as_json)
+    begin, end = parse_date(first, where="--from"), parse_date(last, where="--to")
+    with steps.step("读取名录 · read the roster"):
+        spec = draws.load_teams(rules, content=Content.resolve(*(content or ())))
+        people = _roster(roster, lake, spec, AsOf.parse(as_of) if as_of is not None else AsOf(begin))
+    with steps.step("组队 · teams"):
+        made = draws.assign(folder, people, spec, first=begin, last=end, solver=solver.value)
+    unverified = [item.department for item in spec.departments if not item.verified]
+    if unverified:
+        remark(f"组队规则未经核对 · rules not checked against an official text: {', '.join(unverified)}")
+    if not made["days_known"]:
+        remark("没有工作日历,按周一至周五计 · no calendar given: Monday to Friday are worked")
+    names = ("draw_id", "roster_root", "teams_digest", "loads", "first", "last")
+    loads = cast("list[dict[str, object]]", made["loads"])
+    visits, days = cast("list[object]", made["visits"]), cast("list[object]", made["days"])
+    headers = ["部门 department", "席位 seats", "可派 eligible", "最少 least", "最多 most"]
+    rows = [[str(item[key] or "合计 all") for key in ("department", "seats", "eligible")] for item in loads]
+    emit(
+        {
+            **{name: made[name] for name in names},
+            "folder": str(folder),
+            "visits": len(visits),
+            "working_days": len(days),
+            "unverified": unverified,
+        },
+        as_json=as_json,
+        lines=[
+            *table(
+                f"检查组 teams {made['draw_id']}",
+                headers,
+                [[*row, str(item["least"]), str(item["most"])] for row, item in zip(rows, loads, strict=True)],
+            ),
+            f"检查 visits {len(visits):,},工作日 working days {len(days)} · {folder / TEAMS}(内部 internal)",
+            f"检查前公布 publish before the visits: 名录根 roster root {made['roster_root']}",
+            f"检查组摘要 teams digest {made['teams_digest']}",
+            f"检查后公布 publish after the visits: {folder / TEAMS_PUBLIC}",
+        ],
+    )
+
+
+def _roster(folder: Path | None, lake: Path | None, spec: TeamsSpec, as_of: AsOf) -> Roster:
+    from credit_tier.errors import UsageError
+    from credit_tier.rosters import read_folder, read_lake
+
+    if folder is not None and lake is None:
+        return read_folder(folder, as_of=as_of)
+    if lake is not None and folder is None and spec.sources is not None:
+        from credit_tier.data.lake import Lake
+
+        return read_lake(Lake.open(lake), spec.sources, as_of=as_of)
+    raise UsageError.of(
+        "CT-DRAW-039",
+        where="--roster, --lake",
+        what="名录须来自 --roster 或 --lake 之一,后者需规则写明 sources · the roster comes from one of --roster and --lake, the latter with 'sources' in the rules.",
+        advice="Give one of them.",
+    )

@@ -1,8 +1,8 @@
 """A draw's folder and its state: planned, committed, drawn. Exactly one commitment and one draw per folder, whatever races or dies.
 
 Files: `plan.json` and `frame.jsonl` (plan), `secret.json` (0600), `rules.json` and `commitment.json` (commit), `record.json` and
-`public.json` (run).
-Every file is written beside its name, synced, and given its name at once; `commitment.json` and `record.json` are linked, never
+`public.json` (run), `roster.jsonl`, `teams.json` and `teams_public.json` (assign).
+Every file is written beside its name, synced, and given its name at once; `commitment.json`, `record.json` and `teams.json` are linked, never
 replaced, so that of several processes exactly one wins.
 """
 
@@ -12,18 +12,23 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from credit_tier.canonical import Json, canonical_json, digest_of
 from credit_tier.errors import RefusedError, UsageError, VerificationError
 from credit_tier.files import sync_folder
 from credit_tier.sampling import record
-from credit_tier.sampling.frame import parse_frame
+from credit_tier.sampling.frame import Frame, parse_frame
 from credit_tier.sampling.record import Commitment, Document, Sealed, to_bytes
 from credit_tier.sampling.strata import Planned
 from credit_tier.specs.plan import PlanSpec
 
+if TYPE_CHECKING:
+    from credit_tier.sampling.teams import Assigned
+
 PLAN, FRAME, SECRET = "plan.json", "frame.jsonl", "secret.json"
 RULES, COMMITMENT, RECORD, PUBLIC = "rules.json", "commitment.json", "record.json", "public.json"
+ROSTER, TEAMS, TEAMS_PUBLIC = "roster.jsonl", "teams.json", "teams_public.json"
 
 
 def save_plan(planned: Planned, folder: Path) -> None:
@@ -137,6 +142,41 @@ def run_folder(folder: Path, *, beacon: str) -> Document:
         raise _drawn(folder)
     _write(folder / PUBLIC, to_bytes(public))
     return made
+
+
+def load_drawn(folder: Path) -> tuple[Document, Frame]:
+    """Return the record of a finished draw and its frame.
+
+    Raises
+    ------
+    UsageError (CT-DRAW-015) if the draw is not finished; VerificationError (CT-DRAW-014) if a file changed.
+    """
+    made = read_document(folder / RECORD)
+    if digest_of({name: value for name, value in made.items() if name != "record_digest"}) != made["record_digest"]:
+        raise _changed(folder / RECORD)
+    frame = parse_frame(_bytes(folder / FRAME), where=str(folder / FRAME))
+    if frame.digest != made["frame_digest"]:
+        raise _changed(folder / FRAME)
+    return made, frame
+
+
+def save_teams(folder: Path, assigned: Assigned) -> None:
+    """Put the teams of a draw in place once; the same teams again complete what a run that died left out.
+
+    Raises
+    ------
+    RefusedError (CT-DRAW-035) if the folder holds other teams.
+    """
+    data = to_bytes(assigned.document)
+    if not _create(folder / TEAMS, data) and _bytes(folder / TEAMS) != data:
+        raise RefusedError.of(
+            "CT-DRAW-035",
+            where=str(folder / TEAMS),
+            what="本次抽取已有另一检查组名单 · this draw has other teams already.",
+            advice="Teams are drawn once, so that nobody tries rosters until a wanted team comes out.",
+        )
+    _write(folder / ROSTER, assigned.roster)
+    _write(folder / TEAMS_PUBLIC, to_bytes(assigned.public))
 
 
 def proof_of(folder: Path, code: str) -> Document:

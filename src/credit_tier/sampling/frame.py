@@ -70,11 +70,7 @@ class Frame:
 
     def leaves(self, leaf_secret: bytes) -> list[bytes]:
         """Return the leaf hash of every unit, 32 bytes each, in the frame's order."""
-        sha256 = hashlib.sha256
-        return [
-            sha256(b"\x00" + salt_of(leaf_secret, code) + line).digest()
-            for code, line in zip(self.codes, self.lines, strict=True)
-        ]
+        return [leaf_of(leaf_secret, code, line) for code, line in zip(self.codes, self.lines, strict=True)]
 
 
 def build_frame(
@@ -203,6 +199,11 @@ def parse_frame(data: bytes, *, where: str) -> Frame:
 def salt_of(leaf_secret: bytes, code: str) -> bytes:
     """Return the salt of one unit's leaf, 32 bytes; it says nothing about any other salt."""
     return hmac.digest(leaf_secret, code.encode("utf-8"), "sha256")
+
+
+def leaf_of(leaf_secret: bytes, code: str, line: bytes) -> bytes:
+    """Return the salted leaf hash of one unit's line, 32 bytes."""
+    return hashlib.sha256(b"\x00" + salt_of(leaf_secret, code) + line).digest()
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:

@@ -15,11 +15,13 @@ from credit_tier.specs.quality import reference_faults
 from credit_tier.specs.repairs import RepairsSpec
 from credit_tier.specs.rulepack import RulePackSpec
 from credit_tier.specs.rulepack_check import together as packs_together
+from credit_tier.specs.teams import RosterSources, TeamsSpec
 
 _PIPELINES: dict[str, type[FileSpec]] = {
     "features.yaml": CatalogueSpec,
     "tiers.yaml": TiersSpec,
     "inspection_round.yaml": PlanSpec,
+    "inspection_teams.yaml": TeamsSpec,
     "repairs.yaml": RepairsSpec,
 }
 
@@ -92,10 +94,22 @@ def _references(loaded: dict[str, FileSpec]) -> Iterator[Fault]:
             )
         if isinstance(spec, RepairsSpec):
             yield from spec.faults(label, tables)
+        if isinstance(spec, TeamsSpec) and spec.sources is not None:
+            yield from _roster(label, spec.sources, tables)
     for feature in features:
         yield from _feature(feature, tables, registers)
     yield from reference_faults(tables)
     yield from packs_together({label: spec for label, spec in loaded.items() if isinstance(spec, RulePackSpec)}, tables)
+
+
+def _roster(label: str, sources: RosterSources, tables: dict[str, DatasetSpec]) -> Iterator[Fault]:
+    for name, columns in sources.columns().items():
+        if name in tables:
+            yield from _columns(label, tables[name], columns)
+        else:
+            yield Fault(
+                "CT-CONTENT-023", label, f"there is no table '{name}'.", f"Tables are: {', '.join(sorted(tables))}."
+            )
 
 
 def _feature(feature: FeatureSpec, tables: dict[str, DatasetSpec], registers: list[DatasetSpec]) -> Iterator[Fault]:
