@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from credit_tier.errors import LearningError, MachineError
 from credit_tier.learning import woe_optbinning
-from credit_tier.learning.calibrate import Calibration, logistic_line
+from credit_tier.learning.calibrate import Calibration, counts_of, logistic_line
 from credit_tier.learning.evaluate import Evaluation, evaluate
 from credit_tier.learning.folds import Division
 from credit_tier.learning.heldout import Score, Scored, held_out
@@ -98,7 +98,8 @@ def _logistic(parts: Parts) -> Score:
         return np.hstack([(np.where(missing, mean, x) - mean) / spread, missing[:, gaps].astype(np.float64)])
 
     model = LogisticRegression(C=1.0, max_iter=2000)
-    model.fit(prepared(parts.train.frame.x), parts.train.frame.y, sample_weight=parts.train.frame.weight)
+    frame = parts.train.frame
+    model.fit(prepared(frame.x), frame.y, sample_weight=np.full(len(frame), counts_of(frame.weight)))
     return lambda x: np.asarray(model.decision_function(prepared(x)))
 
 
@@ -182,7 +183,7 @@ def ebm(parts: Division, *, seed: int, replicates: int = 500) -> Yardstick:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its pictures leave out missing values, which we do not draw
-            model.fit(train.x, train.y, sample_weight=train.weight)
+            model.fit(train.x, train.y, sample_weight=np.full(len(train), counts_of(train.weight)))
         return lambda x: np.asarray(model.decision_function(x), np.float64)
 
     probability = held_out(parts, grow).probability(_line)
