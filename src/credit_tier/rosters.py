@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from credit_tier.errors import Fault, UsageError
+from credit_tier.sampling.folder import TEAMS, read_document
 from credit_tier.sampling.roster import Inspector, Roster
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.teams import DaySource, InspectorSource, ItemSource, RecusalSource, RosterSources, VisitSource
@@ -126,6 +127,27 @@ def make_roster(
         items=items,
         working=working,
     )
+
+
+def after(roster: Roster, folder: Path | str) -> Roster:
+    """Return the roster with the visits of an earlier draw as last visits, beside those that it knows.
+
+    Parameters
+    ----------
+    folder : folder of a draw whose teams were assigned. Whoever is not on the roster any more is left out.
+
+    Raises
+    ------
+    UsageError (CT-DRAW-015) if it has no teams; VerificationError (CT-DRAW-014) if their file is damaged.
+    """
+    document: dict[str, Any] = read_document(Path(folder) / TEAMS)
+    visited: dict[str, set[str]] = {}
+    for visit in document["visits"]:
+        for seat in visit["seats"]:
+            for who in seat["team"]:
+                visited.setdefault(who, set()).add(visit["code"])
+    rows = [replace(row, last=tuple(sorted({*row.last, *visited.get(row.inspector, ())}))) for row in roster.inspectors]
+    return replace(roster, inspectors=tuple(rows))
 
 
 # --------------------------------------------------------------------------------------------------------------------- CSV

@@ -70,6 +70,7 @@ def _round(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(_round: Path, tmp_path: Path) -> Path:
     """Return a folder with a finished draw, rules and a roster in CSV files."""
     shutil.copytree(_round, tmp_path / "draw")
+    shutil.copy(_round.parent / "scores.csv", tmp_path)
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     for name, text in CSV.items():
         (tmp_path / "roster").mkdir(exist_ok=True)
@@ -111,6 +112,32 @@ def test_from_csv_files_in_both_languages(small):
     assert [name for name, row in rows.items() if row["last"]] == ["P3"]
     again = json.loads(call("assign", small / "draw", "--roster", small / "roster", "--teams", small / "rules.yaml", "--from", "2026-01-05", "--to", "2026-01-30", "--solver", "ortools", "--json").stdout)  # fmt: skip
     assert again["visits"] == json.loads((small / "draw" / "teams_public.json").read_text())["visits"]
+
+
+def test_nobody_goes_where_he_went_in_the_draw_before(small):
+    """With --previous the teams of the earlier draw are last visits: nobody meets the same enterprise again."""
+    assert assign(small).exit_code == 0
+    before = json.loads((small / "draw" / "teams.json").read_bytes())
+    met = {(v["code"], m) for v in before["visits"] for s in v["seats"] for m in s["team"]}
+    folder = draw(small / "next", small / "scores.csv")
+    options = (
+        "--roster",
+        small / "roster",
+        "--teams",
+        small / "rules.yaml",
+        "--from",
+        "2026-01-05",
+        "--to",
+        "2026-01-30",
+    )
+    done("assign", folder, *options, "--previous", small / "draw")
+    document = json.loads((folder / "teams.json").read_bytes())
+    now = {(v["code"], m) for v in document["visits"] for s in v["seats"] for m in s["team"]}
+    assert {code for code, _ in met} & {code for code, _ in now}
+    assert not met & now
+    missing = call("assign", folder, *options, "--previous", small / "roster")
+    assert isinstance(missing.exception, UsageError)
+    assert missing.exception.code == "CT-DRAW-015"
 
 
 def test_a_roster_of_files_reports_all_faults_at_once(small):

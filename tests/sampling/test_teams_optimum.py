@@ -80,6 +80,19 @@ def test_solvers_agree_on_random_problems():
     assert solved > 30
 
 
+@pytest.mark.slow
+def test_solvers_agree_on_a_thousand_visits():
+    """OR-tools gives the same teams, leaders and members, for 1,000 visits and 100 people; loads are even."""
+    rng = np.random.default_rng(2)
+    cost = rng.integers(0, 1 << 40, (2_000, 100))
+    cost[rng.random(cost.shape) < 0.3] = -1
+    problem = Problem(np.repeat(np.arange(1_000), 2), np.ones(2_000, np.int64), cost, np.full(100, 1_000))
+    holder = fill(problem)
+    assert (solve(problem, "ortools") == holder).all()
+    assert set(problem.loads(holder).tolist()) == {20}
+    assert prices_of(problem, holder) is not None
+
+
 def test_full_network_agrees_too():
     """NetworkX on the undivided network, evenness and hash costs in one number, gives the same teams: nothing is lost by taking them in turn."""
     import networkx

@@ -256,6 +256,12 @@ def assign(
         str | None,
         typer.Option("--as-of", help="名录截止时点,默认检查期首日 · only what was known before; default: --from"),
     ] = None,
+    previous: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--previous", help="上次抽取目录,用于轮换(可重复)· earlier draws with teams, for rotation; repeatable"
+        ),
+    ] = None,
     rules: Annotated[
         Path | None, typer.Option("--teams", help="组队规则,默认 pipelines/inspection_teams.yaml · rules for teams")
     ] = None,
@@ -268,6 +274,7 @@ def assign(
     """抽派检查人员与日程:随机、回避、轮换、任务均衡 · Draw teams and days: at random, with recusal, rotation and even loads."""
     from credit_tier import draws
     from credit_tier.content import Content
+    from credit_tier.rosters import after
     from credit_tier.sampling.folder import TEAMS, TEAMS_PUBLIC
     from credit_tier.temporal import AsOf, parse_date
 
@@ -276,6 +283,8 @@ def assign(
     with steps.step("读取名录 · read the roster"):
         spec = draws.load_teams(rules, content=Content.resolve(*(content or ())))
         people = _roster(roster, lake, spec, AsOf.parse(as_of) if as_of is not None else AsOf(begin))
+        for earlier in previous or ():
+            people = after(people, earlier)
     with steps.step("组队 · teams"):
         made = draws.assign(folder, people, spec, first=begin, last=end, solver=solver.value)
     unverified = [item.department for item in spec.departments if not item.verified]

@@ -18,8 +18,8 @@ from credit_tier.specs.teams import SeatSpec, TeamsSpec
 ASSIGN = "assign"
 """Stream of the costs."""
 
-COST_DIGITS = 10
-"""Hexadecimal digits of a digest that make a cost: 40 bits."""
+COST_BYTES = 5
+"""Bytes of a digest that make a cost: 40 bits."""
 
 DEPARTMENT, QUALIFICATION, LEAD, DISTRICT, WARRANT, RECUSED, ROTATION = (1 << bit for bit in range(7))
 """Reasons why somebody may not take a seat, as bits."""
@@ -193,12 +193,17 @@ def hash_costs(
     DEPARTMENT ROLE | sha256sum``, first ten digits.
     """
     costs = np.zeros(against.shape, np.int64)
+    tails: dict[tuple[str, str], list[bytes]] = {}
     for number, group in enumerate(groups):
-        head = sha256(f"credit_tier/prn/1\n{seed}\n{ASSIGN}\n{visits[group.visit].leaf}/".encode())
-        tail = f"/{group.department}/{group.role}"
-        row = costs[number]
-        for who in np.flatnonzero(against[number] == 0).tolist():
+        key = (group.department, group.role)
+        if key not in tails:
+            tails[key] = [f"{leaf}/{group.department}/{group.role}".encode() for leaf in leaves]
+        tail, head = tails[key], sha256(f"credit_tier/prn/1\n{seed}\n{ASSIGN}\n{visits[group.visit].leaf}/".encode())
+        found = []
+        eligible = np.flatnonzero(against[number] == 0)
+        for who in eligible.tolist():
             state = head.copy()
-            state.update((leaves[who] + tail).encode())
-            row[who] = int(state.hexdigest()[:COST_DIGITS], 16)
+            state.update(tail[who])
+            found.append(int.from_bytes(state.digest()[:COST_BYTES], "big"))
+        costs[number, eligible] = found
     return costs
