@@ -320,8 +320,10 @@ def assign(
     Raises
     ------
     UsageError : CT-DRAW-015 if the draw is not finished, 039 for days out of order or an unknown solver.
-    RefusedError (CT-DRAW-035) if the draw has other teams already; see :func:`credit_tier.sampling.teams.assign` for the others.
+    RefusedError (CT-DRAW-035) if the draw has other teams already.
+    DrawError (CT-DRAW-032) if no teams are possible: `blocked.json` then lists the visits that block each other; see :func:`credit_tier.sampling.teams.assign` for the others.
     """
+    from credit_tier.sampling.blocking import NoTeamsError
     from credit_tier.sampling.solvers import SOLVERS
     from credit_tier.sampling.teams import assign as assign_teams
 
@@ -334,7 +336,12 @@ def assign(
             advice=f"Solvers are {', '.join(SOLVERS)}.",
         )
     record, frame = state.load_drawn(place)
-    made = assign_teams(record, frame, roster, spec, first=first, last=last, solver=solver, blocked=str(place))
+    blocked = str(place / state.BLOCKED)
+    try:
+        made = assign_teams(record, frame, roster, spec, first=first, last=last, solver=solver, blocked=blocked)
+    except NoTeamsError as error:
+        state.save_blocked(place, error.document)
+        raise
     state.save_teams(place, made)
     return made.document
 

@@ -155,7 +155,7 @@ def test_a_roster_of_files_reports_all_faults_at_once(small):
 
 
 def test_no_teams_is_explained(small):
-    """With one leader who may make three visits the message says what is short and what suffices, names no code, and writes nothing."""
+    """With one leader who may make three visits the message says what is short and what suffices, names no code; the codes stand in blocked.json until teams are found."""
     text = CSV["inspectors.csv"].replace(
         "P0,market,320505,true,food;tax,2025-01-01,,", "P0,market,320505,true,food;tax,2025-01-01,,3"
     )
@@ -170,6 +170,12 @@ def test_no_teams_is_explained(small):
     assert "E0" not in message
     assert "P0" not in message
     assert not (small / "draw" / "teams.json").exists()
+    (block,) = json.loads((small / "draw" / "blocked.json").read_bytes())["blocks"]
+    assert block["needed"] == len(block["visits"]) > block["available"]
+    assert block["eligible"] == ["P0"]
+    (small / "roster" / "inspectors.csv").write_text(CSV["inspectors.csv"], encoding="utf-8")
+    assert assign(small).exit_code == 0
+    assert not (small / "draw" / "blocked.json").exists()
 
 
 @pytest.mark.parametrize("more", [(), ("--roster", "a", "--lake", "b"), ("--lake", "b", "--teams", "rules.yaml")])

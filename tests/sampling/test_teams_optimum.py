@@ -13,6 +13,7 @@ from credit_tier.sampling.blocking import blocks, refusal
 from credit_tier.sampling.eligible import LEAD, RECUSED, Group, Visit
 from credit_tier.sampling.exchange import Problem, fill
 from credit_tier.sampling.prices import prices_of
+from credit_tier.sampling.roster import Inspector, Roster
 from credit_tier.sampling.solvers import SOLVERS, solve
 from credit_tier.sampling.timetable import Appointment, timetable
 from credit_tier.specs.teams import DaysSpec, SeatSpec
@@ -140,6 +141,9 @@ def groups(problem: Problem) -> list[Group]:
     return [Group(int(v), "market", "lead", SeatSpec(role="lead"), ("market",), ("food",)) for v in problem.visit]
 
 
+ROSTER = Roster.of([Inspector(f"P{i}", "market") for i in range(6)])
+
+
 def test_a_shortage_is_reported_as_the_smallest_set_with_what_helps():
     """Of forty visits three share one leader who may make two: these three are named, no other, and what suffices is tried, not guessed."""
     visits = 40
@@ -159,7 +163,13 @@ def test_a_shortage_is_reported_as_the_smallest_set_with_what_helps():
     assert block.helps == (LEAD,)
     assert block.limit_helps
     text = str(
-        refusal([block], groups(problem), [Visit(f"E{i}", "", "320506", ("market",)) for i in range(visits)], where="x")
+        refusal(
+            [block],
+            groups(problem),
+            [Visit(f"E{i}", "", "320506", ("market",)) for i in range(visits)],
+            ROSTER,
+            where="x",
+        )
     )
     for word in (
         "CT-DRAW-032",

@@ -25,6 +25,8 @@ from credit_tier.sampling.eligible import (
     Visit,
 )
 from credit_tier.sampling.exchange import NEVER, Numbers, Problem, fill, passing
+from credit_tier.sampling.record import Document
+from credit_tier.sampling.roster import Roster
 
 MINIMAL_UP_TO = 60
 """Visits up to which a set is made minimal; a larger cut is reported whole."""
@@ -151,14 +153,43 @@ def _short(problem: Problem) -> int:
     return int((fill(problem) < 0).sum())
 
 
-def refusal(found: Sequence[Block], groups: Sequence[Group], visits: Sequence[Visit], *, where: str) -> DrawError:
+class NoTeamsError(DrawError):
+    """No teams are possible.
+
+    Attributes
+    ----------
+    document : content of `blocked.json`, for the scheduler: which visits, seats and inspectors; the message names none of them.
+    """
+
+    def __init__(self, *faults: Fault, document: Document) -> None:
+        super().__init__(*faults)
+        self.document = document
+
+
+def refusal(
+    found: Sequence[Block], groups: Sequence[Group], visits: Sequence[Visit], roster: Roster, *, where: str
+) -> NoTeamsError:
     """Return the error that says, block by block, what is short and what would help, without a code or a number of anybody.
 
     Parameters
     ----------
-    where : the file that names the visits, for those who may read it.
+    where : the file that will hold the document.
     """
-    return DrawError(*(_fault(block, groups, visits, where) for block in found))
+    document: Document = {
+        "format": "credit_tier/blocked/1",
+        "blocks": [
+            {
+                "visits": [visits[v].code for v in block.visits],
+                "seats": [[visits[groups[g].visit].code, groups[g].department, groups[g].role] for g in block.groups],
+                "eligible": [roster.inspectors[who].inspector for who in block.inspectors],
+                "needed": block.needed,
+                "available": block.available,
+                "is_minimal": block.is_minimal,
+            }
+            for block in found
+        ],
+    }
+    return NoTeamsError(*(_fault(block, groups, visits, where) for block in found), document=document)
 
 
 def _fault(block: Block, groups: Sequence[Group], visits: Sequence[Visit], where: str) -> Fault:

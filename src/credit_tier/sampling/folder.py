@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PLAN, FRAME, SECRET = "plan.json", "frame.jsonl", "secret.json"
 RULES, COMMITMENT, RECORD, PUBLIC = "rules.json", "commitment.json", "record.json", "public.json"
-ROSTER, TEAMS, TEAMS_PUBLIC = "roster.jsonl", "teams.json", "teams_public.json"
+ROSTER, TEAMS, TEAMS_PUBLIC, BLOCKED = "roster.jsonl", "teams.json", "teams_public.json", "blocked.json"
 
 
 def save_plan(planned: Planned, folder: Path) -> None:
@@ -177,6 +177,12 @@ def save_teams(folder: Path, assigned: Assigned) -> None:
         )
     _write(folder / ROSTER, assigned.roster)
     _write(folder / TEAMS_PUBLIC, to_bytes(assigned.public))
+    (folder / BLOCKED).unlink(missing_ok=True)
+
+
+def save_blocked(folder: Path, document: Document) -> None:
+    """Write which visits block each other, until teams are found."""
+    _write(folder / BLOCKED, to_bytes(document))
 
 
 def proof_of(folder: Path, code: str) -> Document:

@@ -117,11 +117,11 @@ def assign(
     ----------
     first, last : days between which the visits take place.
     solver : one of :data:`credit_tier.sampling.solvers.SOLVERS`.
-    blocked : place that error messages name.
+    blocked : file that error messages name for the list of visits that block each other.
 
     Raises
     ------
-    DrawError : CT-DRAW-031 unknown items, 032 no teams are possible, and why, 033 no working days, 034 no timetable, 036 rules that do
+    DrawError : CT-DRAW-031 unknown items, 032 (:class:`~credit_tier.sampling.blocking.NoTeamsError`) no teams are possible, and why, 033 no working days, 034 no timetable, 036 rules that do
         not fit the draw.
     """
     days = working_days(roster, first, last)
@@ -133,7 +133,7 @@ def assign(
     problem = problem_of(groups, limits(spec, roster, visits=len(visits)), against, costs)
     holder = solve(problem, solver)
     if (holder < 0).any():
-        raise refusal(blocks(problem, holder, groups, against), groups, visits, where=blocked)
+        raise refusal(blocks(problem, holder, groups, against), groups, visits, roster, where=blocked)
     prices = prices_of(problem, holder)
     if prices is None:  # a solver that returns less than the optimum is not used
         raise AssertionError(solver)
