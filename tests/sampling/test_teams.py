@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
+import sys
 from collections import Counter
 from datetime import date
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from credit_tier import draws
 from credit_tier.canonical import digest_of
 from credit_tier.content import parse
 from credit_tier.errors import ContentError, DrawError, RefusedError, UsageError, VerificationError
+from credit_tier.sampling import certificate
 from credit_tier.sampling.certificate import check, cost
 from credit_tier.sampling.folder import load_drawn
 from credit_tier.sampling.roster import Inspector, Roster
@@ -171,6 +175,16 @@ def test_the_checker_names_what_was_changed(made, name):
         )
     found = check(changed, roster, record)[1]
     assert found in ({STEP[name], "loads"} if name == "price" else {STEP[name]})
+
+
+def test_the_checker_imports_the_standard_library_and_canonical_only():
+    """It may be handed to an auditor as two files."""
+    tree = ast.parse(Path(certificate.__file__).read_text("utf-8"))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert {name for name in modules if name and name.split(".")[0] not in sys.stdlib_module_names} == {
+        "credit_tier.canonical"
+    }
 
 
 def test_a_changed_roster_is_named(made):

@@ -185,6 +185,23 @@ def test_a_shortage_is_reported_as_the_smallest_set_with_what_helps():
     assert "E0" not in text
 
 
+def test_many_shortages_are_told_apart_and_a_busy_colleague_is_not_blamed():
+    """Seventy visits that lack a second person are seventy blocks of one visit, though the same inspector goes to all; the message describes ten."""
+    visits = 70
+    against = np.zeros((visits, 6), np.uint8)
+    against[:, 1:] = LEAD
+    problem = Problem(np.arange(visits), np.full(visits, 2), np.where(against == 0, 7, -1), np.full(6, visits))
+    holder = fill(problem)
+    found = blocks(problem, holder, groups(problem), against)
+    assert {len(block.visits) for block in found} == {1}
+    assert len(found) == visits
+    places = [Visit(f"E{i}", "", "320506", ("market",)) for i in range(visits)]
+    error = refusal(found, groups(problem), places, ROSTER, where="x")
+    assert len(error.faults) == 11
+    assert "60 more" in str(error)
+    assert len(error.document["blocks"]) == visits  # type: ignore[arg-type]
+
+
 def test_shortages_are_true_and_minimal_on_random_problems():
     """As many seats stay empty as the best choice leaves; without any visit of a block the rest of it can be filled; with it, not."""
     seen = 0

@@ -28,6 +28,9 @@ from credit_tier.sampling.exchange import NEVER, Numbers, Problem, fill, passing
 from credit_tier.sampling.record import Document
 from credit_tier.sampling.roster import Roster
 
+DESCRIBED = 10
+"""Blocks that a message describes; the document lists all."""
+
 MINIMAL_UP_TO = 60
 """Visits up to which a set is made minimal; a larger cut is reported whole."""
 
@@ -77,7 +80,7 @@ class Block:
 
 
 def blocks(problem: Problem, holder: Numbers, groups: Sequence[Group], against: Bits) -> list[Block]:
-    """Return what blocks the seats that nobody could take; blocks that share an inspector are one."""
+    """Return what blocks the seats that nobody could take; blocks for which the same inspector is used up are one."""
     cuts: list[tuple[set[int], set[int]]] = []
     for seat in np.flatnonzero(holder < 0).tolist():
         held, people = _cut(problem, holder, seat)
@@ -90,7 +93,7 @@ def blocks(problem: Problem, holder: Numbers, groups: Sequence[Group], against: 
 
 
 def _cut(problem: Problem, holder: Numbers, seat: int) -> tuple[set[int], set[int]]:
-    """Return the groups and inspectors that are reached from an empty seat."""
+    """Return the groups reached from an empty seat, and the inspectors whose visits are used up."""
     visit_of = problem.visit[problem.group]
     groups: set[int] = set()
     people: set[int] = set()
@@ -101,14 +104,12 @@ def _cut(problem: Problem, holder: Numbers, seat: int) -> tuple[set[int], set[in
             continue
         begin, end = problem.first[visit_of[at]], problem.first[visit_of[at] + 1]
         ways = passing(problem.group, problem.price, holder, begin, end)
-        reached = [int(begin) + b for b in np.flatnonzero(ways[at - begin] < NEVER).tolist()]
-        groups |= {int(problem.group[b]) for b in reached}
-        fresh = set(
-            np.flatnonzero((problem.cost[sorted({int(problem.group[b]) for b in reached})] >= 0).any(axis=0)).tolist()
-        )
-        fresh -= people
-        people |= fresh
-        seats += [held for who in sorted(fresh) for held in np.flatnonzero(holder == who).tolist()]
+        reached = {int(problem.group[begin + b]) for b in np.flatnonzero(ways[at - begin] < NEVER).tolist()}
+        groups |= reached
+        eligible = set(np.flatnonzero((problem.cost[sorted(reached)] >= 0).any(axis=0)).tolist())
+        newcomers = eligible - people - set(holder[begin:end].tolist())  # who is in the visit already cannot help it
+        people |= newcomers
+        seats += [held for who in sorted(newcomers) for held in np.flatnonzero(holder == who).tolist()]
     return groups, people
 
 
@@ -189,7 +190,15 @@ def refusal(
             for block in found
         ],
     }
-    return NoTeamsError(*(_fault(block, groups, visits, where) for block in found), document=document)
+    faults = [_fault(block, groups, visits, where) for block in found[:DESCRIBED]]
+    if len(found) > DESCRIBED:
+        more = len(found) - DESCRIBED
+        faults.append(
+            Fault(
+                "CT-DRAW-032", where, f"另有 {more} 处 · {more} more of such blocks.", "详见文件 · the file lists all."
+            )
+        )
+    return NoTeamsError(*faults, document=document)
 
 
 def _fault(block: Block, groups: Sequence[Group], visits: Sequence[Visit], where: str) -> Fault:
