@@ -58,12 +58,12 @@ def test_slices_hold_every_test_row_by_what_the_register_said_before_its_day(tra
 
 
 def test_the_budget_is_spent_once_over_the_slices_of_an_attribute(trained) -> None:
-    """Shares selected, weighted by rows, sum to the budget where no row is left out."""
+    """Shares selected, each by the part's share of all enterprises, sum to the budget where no row is left out."""
     whole = [item for item in trained.appraisal.slices if item.left_out == 0]
     assert whole
     for item in whole:
-        spent = sum(part.selected * part.rows for part in item.slices)
-        assert spent == pytest.approx(trained.appraisal.budget * len(trained.parts.test.frame))
+        assert sum(part.share for part in item.slices) == pytest.approx(1)
+        assert sum(part.selected * part.share for part in item.slices) == pytest.approx(trained.appraisal.budget)
 
 
 @pytest.mark.parametrize(

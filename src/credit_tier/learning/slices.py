@@ -38,7 +38,7 @@ class Slice(Outturn):
 
     Attributes
     ----------
-    selected : share of rows selected within the budget. ratio : that divided by the budget.
+    share : of all rows, by weight. selected : share of the part's rows selected within the budget. ratio : that divided by the budget.
     false_selection : share selected of the rows without a finding. missed : share not selected of the rows with one. None if there
         is no such row.
     """
@@ -46,6 +46,7 @@ class Slice(Outturn):
     zh: str
     en: str
     subjects: int
+    share: float
     selected: float
     ratio: float
     false_selection: float | None
@@ -141,6 +142,7 @@ def sliced(
                 zh=titles[here][0],
                 en=titles[here][1],
                 subjects=len(np.unique(subject[inside])),
+                share=float(share.sum() / count.sum()),
                 selected=chosen,
                 ratio=chosen / budget,
                 false_selection=None if is_hit.all() else float(np.average(take[~is_hit], weights=share[~is_hit])),

@@ -235,7 +235,7 @@ def slices(done: Training) -> Section:
     """Return figures by group and who would be selected within the budget."""
     found = done.appraisal
     headers = [
-        "组 group", "行 rows", "实际 observed (95 %)", "预测 predicted", "p", "AUC (95 %)",
+        "组 group", "行 rows", "占比 share", "实际 observed (95 %)", "预测 predicted", "p", "AUC (95 %)",
         "选中 selected", "相对整体 ratio", "未发现者被选中 selected in vain", "发现者未选中 missed",
     ]  # fmt: skip
     blocks = [
@@ -243,7 +243,7 @@ def slices(done: Training) -> Section:
             f"{item.title_zh} · {item.title_en}",
             headers=headers,
             rows=[_slice(part, item) for part in item.slices],
-            numeric=frozenset(range(1, 10)),
+            numeric=frozenset(range(1, 11)),
             wide=True,
         )
         for item in found.slices
@@ -263,6 +263,7 @@ def _slice(item: Slice, of: Sliced) -> list[str]:
     return [
         f"{item.zh} {item.en}{' *' if item.p < of.level else ''}",
         f"{item.rows:,}",
+        f"{item.share:.1%}",
         f"{item.observed:.2%} ({item.low:.2%}–{item.high:.2%})",
         f"{item.predicted:.2%}",
         p_value(item.p),
