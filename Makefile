@@ -78,7 +78,7 @@ sme: $(READY)  ## default of small enterprises from their invoices, SME_DATA=fol
 
 lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra serve --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
-	printf 'pyspark>=4.0\noptbinning>=1.0\ninterpret-core>=0.7\nshap>=0.50\n' | uv pip compile - -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-optional.lock
+	printf 'ortools>=9.15\npyspark>=4.0\noptbinning>=1.0\ninterpret-core>=0.7\nshap>=0.50\n' | uv pip compile - -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements-optional.lock
 
 MISSING = $(shell command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || echo postgresql; \
 	PATH=$$PATH:/usr/sbin; command -v mariadbd >/dev/null || echo mariadb-server; command -v java >/dev/null || echo openjdk-17-jre-headless; \

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import city_scoring, features, online, repair, scoring, validation
+from benchmarks import city_scoring, features, online, repair, scoring, teams, validation
 
 if __name__ == "__main__":
-    sys.exit(max(features.main(), online.main(), repair.main(), scoring.main(), city_scoring.main(), validation.main()))
+    sys.exit(
+        max(
+            features.main(),
+            online.main(),
+            repair.main(),
+            scoring.main(),
+            city_scoring.main(),
+            teams.main(),
+            validation.main(),
+        )
+    )
