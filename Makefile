@@ -29,7 +29,7 @@ $(OPTIONAL): requirements-optional.lock $(READY)
 	@touch $(OPTIONAL)
 
 test: $(READY) $(OPTIONAL)  ## all tests but the long suites
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) $(OPTIONAL)  ## the long suites
 	$(BIN)/python -m pytest -m slow

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,14 @@ def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_answers_in_half_a_second_after_the_first_call() -> None:
-    """No heavy library is imported on the way to --help."""
+    """No heavy library is imported on the way to --help: half a second of processor time, however busy the machine is."""
     call("--help")
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = os.times()
         assert call("--help").returncode == 0
-        seconds.append(time.perf_counter() - started)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert min(seconds) < 0.5
 
 
