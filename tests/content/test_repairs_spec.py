@@ -45,3 +45,23 @@ def test_what_does_not_fit_is_named(tables, text: str, code: str, place: str, wo
     (fault,) = repairs(text).faults("pipelines/repairs.yaml", tables)
     assert (fault.code, fault.where) == (code, f"pipelines/repairs.yaml {place}")
     assert words in f"{fault.what} {fault.advice}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "place", "words"),
+    [
+        ("table: repair_applications", "table: requests", "CT-CONTENT-023", "applications", "there is no table"),
+        ("column: accepted_on", "column: agreed_on", "CT-CONTENT-023", "applications.agreed_on", "has no column"),
+        ("column: accepted_on", "column: authority", "CT-CONTENT-032", "applications.authority", "not a date"),
+        ("equals: granted", "equals: perhaps", "CT-CONTENT-032", "applications.repair_decision", "no value of a code"),
+        ("{column: repair_decision", "{column: verdict", "CT-CONTENT-023", "applications.verdict", "has no column"),
+    ],
+)
+def test_the_days_of_an_application_must_fit_their_table(tables, old, new, code, place, words) -> None:
+    """A table, column or value that is not there, or no date, is named with its place."""
+    text = Content.shipped().text("pipelines", "repairs.yaml")
+    assert text.count(old) == 1
+    spec = parse(text.replace(old, new), RepairsSpec, where="pipelines/repairs.yaml")
+    faults = list(spec.faults("pipelines/repairs.yaml", tables))
+    assert [(fault.code, fault.where) for fault in faults] == [(code, f"pipelines/repairs.yaml {place}")]
+    assert words in faults[0].what

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from credit_tier.data.lake import Lake
     from credit_tier.following import Followed
     from credit_tier.repairs import AfterRepair, Gain
+    from credit_tier.rules.applications import Limit
     from credit_tier.rules.evaluate import Decision
     from credit_tier.rules.repair import RecordDecision, RepairAssessment
     from credit_tier.rules.resolve import RulePack
@@ -287,37 +288,25 @@ def applications(
         raise typer.Exit(1)
 
 
+LIMIT_COLUMNS = (
+    "状态", "统一社会信用代码", "申请编号", "申请日期", "办理阶段", "时限事项", "工作日数", "起算日", "到期日", "完成日", "剩余工作日",
+    "依据", "规则包",
+)  # fmt: skip
+"""Headers of the list of time limits."""
+
+
 def _applications_csv(items: Iterable[Followed]) -> bytes:
     """Return one line per time limit, most urgent applications first, safe for spreadsheets."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(
-        [
-            "状态",
-            "统一社会信用代码",
-            "申请编号",
-            "申请日期",
-            "办理阶段",
-            "时限事项",
-            "工作日数",
-            "起算日",
-            "到期日",
-            "完成日",
-            "剩余工作日",
-            "依据",
-            "规则包",
-        ]
-    )
-    for item in items:
-        for limit in item.limits:
-            days = (item.applied_on, limit.start_on, limit.due_on, limit.ended_on)
-            applied, start, due, ended = ("" if day is None else day.isoformat() for day in days)
-            cells = [
-                limit.pace.label_zh, item.subject, item.application_id, applied, item.stage_zh, limit.reason.text_zh,
-                str(limit.working_days), start, due, ended, str(limit.days), str(limit.reason.citation or ""), item.pack,
-            ]  # fmt: skip
-            writer.writerow([safe_cell(cell) if cell != str(limit.days) else cell for cell in cells])
-    return ("\ufeff" + stream.getvalue()).encode("utf-8")
+    return _sheet(LIMIT_COLUMNS, (_limit_cells(item, limit) for item in items for limit in item.limits))
+
+
+def _limit_cells(item: Followed, limit: Limit) -> list[str | int]:
+    days = (item.applied_on, limit.start_on, limit.due_on, limit.ended_on)
+    applied, start, due, ended = ("" if day is None else day.isoformat() for day in days)
+    return [
+        limit.pace.label_zh, item.subject, item.application_id, applied, item.stage_zh, limit.reason.text_zh,
+        limit.working_days, start, due, ended, limit.days, str(limit.reason.citation or ""), item.pack,
+    ]  # fmt: skip
 
 
 def _after(
@@ -376,11 +365,9 @@ def csv_bytes(items: Iterable[RepairAssessment], gains: Mapping[tuple[str, str],
     """
     from credit_tier.rules.wire import assessment_json
 
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\r\n")
     columns = COLUMNS if gains is None else (*COLUMNS, *GAIN_COLUMNS)
-    writer.writerow([header for header, _ in columns])
-    for item in items:
+
+    def cells(item: RepairAssessment) -> list[str | int]:
         row = assessment_json(item)
         row["reasons"] = "；".join(reason.text_zh for reason in item.reasons)
         row["references"] = "；".join(dict.fromkeys(str(r.citation) for r in item.reasons if r.citation is not None))
@@ -388,7 +375,17 @@ def csv_bytes(items: Iterable[RepairAssessment], gains: Mapping[tuple[str, str],
         row["needs_confirmation"] = "是" if item.confirm else ""
         row["decision"] = item.verdict.label_zh
         row |= _gain_json((gains or {}).get((item.subject, item.record_id))).get("after_repair", {})
-        writer.writerow([safe_cell("" if (cell := row.get(name)) is None else str(cell)) for _, name in columns])
+        return ["" if (cell := row.get(name)) is None else str(cell) for _, name in columns]
+
+    return _sheet([header for header, _ in columns], map(cells, items))
+
+
+def _sheet(header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> bytes:
+    """Return CSV for spreadsheets (UTF-8 with mark); no text can start a formula, whole numbers stand as they are."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows([cell if isinstance(cell, int) else safe_cell(cell) for cell in row] for row in rows)
     return ("\ufeff" + stream.getvalue()).encode("utf-8")
 
 

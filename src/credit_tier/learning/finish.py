@@ -167,9 +167,7 @@ def finish(
         yardsticks=[Other(stick.name, stick.title_zh, stick.probability) for stick in yardsticks],
         attributes=attributes_of(lake, spec, _rows_of(seen, parts.test)),
         budget=spec.report.budget,
-        selected=_selected(
-            lake, seen, parts, Scorer.of(fitted, calibration, spec.points), probability, seed=seed, threads=threads
-        ),
+        selected=_selected(lake, seen, parts, fitted, calibration, probability=probability, threads=threads),
         champion=against_champion(store, model, parts.test, probability, fold=parts.fold, seed=seed, threads=threads),
         seed=seed,
     )
@@ -239,18 +237,19 @@ def _selected(
     lake: Lake,
     seen: Observations,
     parts: Division,
-    scorer: Scorer,
-    probability: NDArray[np.float64],
+    fitted: Fitted,
+    calibration: Calibration,
     *,
-    seed: int,
+    probability: NDArray[np.float64],
     threads: int,
 ) -> Selected | None:
     """Return what the choice of the inspected does to the figures; None if the declaration does not say how they were drawn."""
     if seen.drawn is None:
         return None
-    test = parts.test
+    test, seed = parts.test, fitted.seed
     naive = evaluate(test.frame.y, probability, test.frame.subject, test.frame.as_of_day, fold=parts.fold, seed=seed)
     days = day_number(test.first), day_number(test.last)
+    scorer = Scorer.of(fitted, calibration, seen.spec.points)
     apart = apart_of(
         lake, seen.spec, seen.features, days, lambda x: scorer.score(x, threads=threads).probability, seed=seed
     )

@@ -16,6 +16,14 @@ DAY = "day"
 """Stands for the day of the repair, in a date column."""
 
 
+class Given(Spec):
+    """Date facts that a milestone gives only where a column of the application has a value."""
+
+    column: str
+    equals: str
+    facts: tuple[str, ...]
+
+
 class Milestone(Spec):
     """A day of an application: the column that holds it, and the date facts of the rule packs that it gives."""
 
@@ -24,8 +32,7 @@ class Milestone(Spec):
     """What the application is once this day is known."""
     stage_en: str = ""
     facts: tuple[str, ...]
-    only: dict[str, str] = Field(default_factory=dict)
-    """The facts named here hold only if a column has a value: fact -> column=value."""
+    given: Given | None = None
 
 
 class Applications(Spec):
@@ -39,18 +46,19 @@ class Applications(Spec):
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns that are read."""
-        tested = [text.partition("=")[0] for item in self.milestones for text in item.only.values()]
+        tested = [item.given.column for item in self.milestones if item.given is not None]
         return tuple(dict.fromkeys((*self.about, *(item.column for item in self.milestones), *tested)))
 
     def dates(self, row: Mapping[str, object]) -> dict[str, date | None]:
         """Return fact -> day of an application's row."""
         found: dict[str, date | None] = {}
         for item in self.milestones:
-            day = row[item.column]
-            for fact in item.facts:
-                column, _, value = item.only.get(fact, "").partition("=")
-                held = isinstance(day, date) and (not column or row[column] == value)
-                found[fact] = day if held and isinstance(day, date) else None
+            cell = row[item.column]
+            day = cell if isinstance(cell, date) else None
+            found |= dict.fromkeys(item.facts, day)
+            if item.given is not None:
+                holds = row[item.given.column] == item.given.equals
+                found |= dict.fromkeys(item.given.facts, day if holds else None)
         return found
 
     def stage(self, row: Mapping[str, object]) -> Milestone:
@@ -141,10 +149,11 @@ class RepairsSpec(FileSpec):
                     f"'{name}' is {column.type}, not a date.",
                     "Name a date column.",
                 )
-        for item in declared.milestones:
-            for fact, text in item.only.items():
-                column = table.columns.get(text.partition("=")[0])
-                value = text.partition("=")[2]
-                if fact not in item.facts or (column is not None and value not in (column.vocabulary or {})):
-                    what = f"'{text}' for '{fact}' is no value of a code, or the milestone does not give the fact."
-                    yield Fault("CT-CONTENT-032", f"{where}.{item.column}", what, "Write FACT: column=value.")
+        for given in (item.given for item in declared.milestones):
+            column = None if given is None else table.columns.get(given.column)
+            if given is None or column is None:
+                continue
+            try:
+                literal(given.equals, column)
+            except ValueError as error:
+                yield Fault("CT-CONTENT-032", f"{where}.{given.column}", str(error), "Write a value of the column.")
