@@ -144,6 +144,19 @@ def run_folder(folder: Path, *, beacon: str) -> Document:
     return made
 
 
+def load_record(folder: Path) -> Document:
+    """Return the record of a finished draw.
+
+    Raises
+    ------
+    UsageError (CT-DRAW-015) if the draw is not finished; VerificationError (CT-DRAW-014) if the record changed.
+    """
+    made = read_document(folder / RECORD)
+    if digest_of({name: value for name, value in made.items() if name != "record_digest"}) != made.get("record_digest"):
+        raise _changed(folder / RECORD)
+    return made
+
+
 def load_drawn(folder: Path) -> tuple[Document, Frame]:
     """Return the record of a finished draw and its frame.
 
@@ -151,9 +164,7 @@ def load_drawn(folder: Path) -> tuple[Document, Frame]:
     ------
     UsageError (CT-DRAW-015) if the draw is not finished; VerificationError (CT-DRAW-014) if a file changed.
     """
-    made = read_document(folder / RECORD)
-    if digest_of({name: value for name, value in made.items() if name != "record_digest"}) != made["record_digest"]:
-        raise _changed(folder / RECORD)
+    made = load_record(folder)
     frame = parse_frame(_bytes(folder / FRAME), where=str(folder / FRAME))
     if frame.digest != made["frame_digest"]:
         raise _changed(folder / FRAME)
