@@ -16,7 +16,7 @@ from credit_tier.sampling.allocate import Bounds, allocate, optimal_sizes, propo
 shares = st.fractions(min_value=Fraction(1, 1000), max_value=1, max_denominator=1000)
 bounds = st.builds(
     lambda units, rate, least, extra, certain: Bounds.of(
-        units, rate, least=least, cap=min(Fraction(1), rate + extra), certain=certain
+        units, rate * units, least=least, cap=min(Fraction(1), rate + extra), certain=certain
     ),
     st.integers(1, 500),
     shares,
@@ -35,7 +35,7 @@ def test_without_budget_rates_hold_and_no_stratum_is_empty(items):
     assert found.factor == 1
     for item, size, why in zip(items, found.sizes, found.binding, strict=True):
         assert min(1, item.units) <= size <= item.units
-        assert (why == "rate") == (not item.certain and size == item.rate * item.units)
+        assert (why == "rate") == (not item.certain and size == item.wish)
 
 
 @given(strata, st.fractions(min_value=0, max_value=1, max_denominator=97))
@@ -46,7 +46,7 @@ def test_a_budget_is_met_exactly_within_bounds(items, at):
     budget = ceil(low + at * (floor(high) - low)) if floor(high) >= ceil(low) else None
     if budget is None or budget > high:
         return
-    found = allocate(items, budget=budget)
+    found = allocate(items, total=budget)
     assert sum(found.sizes) == budget
     assert all(size == item.size(found.factor) for item, size in zip(items, found.sizes, strict=True))
     assert all(item.low <= size <= item.high for item, size in zip(items, found.sizes, strict=True))
@@ -55,7 +55,7 @@ def test_a_budget_is_met_exactly_within_bounds(items, at):
 def test_an_impossible_budget_says_what_would_do():
     """The refusal names what floors need and caps allow."""
     with pytest.raises(DrawError, match="floors and certain classes need 3, caps allow 100"):
-        allocate([Bounds.of(100, Fraction(1, 50), least=3)], budget=2)
+        allocate([Bounds.of(100, Fraction(2), least=3)], total=2)
 
 
 @given(

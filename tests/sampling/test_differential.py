@@ -23,6 +23,14 @@ share = st.sampled_from(["1/100", "1/50", "1/7", "3/10", "1/2", "99/100", "1"])
 def departments(draw, name: str):
     rates = {item: draw(share) for item in CLASSES}
     certainty = [item for item in CLASSES if rates[item] == "1" and draw(st.booleans())]
+    expected = draw(
+        st.one_of(
+            st.none(), st.fixed_dictionaries({item: st.sampled_from(["1/100", "1/3", "9/10"]) for item in CLASSES})
+        )
+    )
+    total = draw(
+        st.sampled_from(["budget", "inspector_days", None] if expected is None else ["budget", "inspector_days"])
+    )
     caps = {item: draw(share) for item in CLASSES if item not in certainty and draw(st.booleans())}
     condition = draw(
         st.sampled_from(
@@ -37,17 +45,24 @@ def departments(draw, name: str):
             ]
         )
     )
+    strata = draw(st.sampled_from([["risk_class"], ["risk_class", "area"], ["area", "risk_class"]]))
+    days = {"column": strata[-1], "values": {"B": "1/2", "西": "5/2", "1": "3"}}
+    burden = {"column": "visits", "factor": draw(share), "floor": draw(share), "most": draw(st.integers(1, 3))}
     return {
         "department": name,
         "title_zh": "测试",
-        "strata": draw(st.permutations(["risk_class", "area"]).map(lambda names: list(names)[: 1 + (names[0] == "risk_class")] if names[0] == "risk_class" else list(names))),
-        "rates": rates,
+        "strata": strata,
+        "rates": rates if expected is None else {},
+        "allocation": None if expected is None else {"kind": "neyman", "expected": expected},
         "reference": "测试",
         "verified": False,
         "floor": draw(st.integers(1, 4)),
-        "caps": {item: cap for item, cap in caps.items() if Fraction(cap) >= Fraction(rates[item])},
+        "caps": {item: cap for item, cap in caps.items() if expected is not None or Fraction(cap) >= Fraction(rates[item])},
         "certainty": certainty,
-        "budget": draw(st.one_of(st.none(), st.integers(5, 60))),
+        "budget": draw(st.integers(5, 60)) if total == "budget" else None,
+        "inspector_days": str(Fraction(draw(st.integers(15, 180)), 3)) if total == "inspector_days" else None,
+        "days": days if total == "inspector_days" and draw(st.booleans()) else None,
+        "burden": draw(st.sampled_from([None, burden])),
         "size": draw(st.sampled_from([None, "weight"])),
         "reserves": draw(st.integers(0, 6)),
         "exclusions": [{"exclusion": "out", "title_zh": "剔除", "reference": "测试", "verified": False, "where": [condition]}] if draw(st.booleans()) else [],
@@ -68,9 +83,23 @@ def feasible(units: list[dict[str, object]], spec: PlanSpec) -> draws.Plan | Non
             if fault.code != "CT-DRAW-005" or limits is None:
                 raise
             low, high = map(int, limits.groups())
-            budget = (low + high) // 2 if low <= high else None
+            name, _, total = fault.where.partition(".")
+            middle: object = (low + high) // 2 if total == "budget" else str(Fraction(low + high, 2))
             changed = [
-                item.model_copy(update={"budget": budget}) if fault.where == f"{item.department}.budget" else item
+                item.model_copy(
+                    update={total: middle}
+                    if low <= high
+                    else {
+                        total: None,
+                        "allocation": None,
+                        "days": None,
+                        "rates": dict.fromkeys(CLASSES, "1/7"),
+                        "certainty": (),
+                        "caps": {},
+                    }
+                )
+                if item.department == name
+                else item
                 for item in spec.departments
             ]
             spec = spec.model_copy(update={"departments": tuple(changed)})
@@ -85,6 +114,7 @@ row = st.fixed_dictionaries(
         "staff": st.one_of(st.none(), st.integers(0, 60)),
         "since": st.sampled_from([None, "2010-01-01", "2015-06-01", "2020-12-31"]),
         "weight": st.sampled_from([1, 1, 2, 5, 40, 10**9]),
+        "visits": st.integers(0, 4),
     }
 )
 
@@ -96,7 +126,7 @@ row = st.fixed_dictionaries(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 def test_whatever_the_design_the_verifier_agrees(tmp_path_factory: pytest.TempPathFactory, rows, one, two, beacon):
-    """Random classes, rates, floors, caps, budgets, sizes, exclusions and reserves: what was drawn verifies, and chances sum to sizes."""
+    """Random classes, rates, optimal sizes, floors, caps, budgets, inspector-days, sizes, burdens, exclusions, reserves: what was drawn verifies, and chances sum to sizes."""
     spec = PlanSpec.model_validate(
         {
             "plan": "random",

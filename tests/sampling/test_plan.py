@@ -27,6 +27,31 @@ from credit_tier.specs.plan import share
         ("rule: 一行文字", "rule: '一行\n\n  文字'", "one line"),
         ("budget: 41", "budget: 0", "budget"),
         ("reserves: 3", "reserve: 3", "not a known key"),
+        ("budget: 41", "budget: 41\n    inspector_days: '30'", "one of budget and inspector_days"),
+        ("budget: 41", "inspector_days: 0", "days above zero"),
+        ("budget: 41", "inspector_days: 3%", "days above zero"),
+        ("budget: 41", "budget: 41\n    days: {column: risk_class, values: {A: 1/2}}", "goes with inspector_days"),
+        ("budget: 41", "inspector_days: 3\n    days: {column: status, values: {A: 1/2}}", "one of the strata"),
+        ("budget: 41", "budget: 41\n    allocation: {kind: neyman, expected: {A: 1%}}", "takes the place of rates"),
+        (
+            "rates: {A: 2%, B: 1/15, C: 35%, D: 100%}",
+            "allocation: {kind: neyman, expected: {A: 1%, D: 5%}}",
+            "needs a budget",
+        ),
+        ("rates: {A: 2%, B: 1/15, C: 35%, D: 100%}", "allocation: {kind: neyman, expected: {D: 100%}}", "below 1"),
+        ("rates: {A: 2%, B: 1/15, C: 35%, D: 100%}", "budget: 5", "give every risk class a rate"),
+        ("size: staff", "burden: {column: visits, factor: 0}", "exempt"),
+        ("size: staff", "burden: {column: risk_class}", "cannot form strata"),
+        (
+            "departments:",
+            "history: [{column: x, title_zh: x, table: inspections, count_in_year: true}]\ndepartments:",
+            "no size, burden",
+        ),
+        (
+            "departments:",
+            "history: [{column: staff, title_zh: x, table: inspections}]\ndepartments:",
+            "exactly one of count_within",
+        ),
     ],
 )
 def test_a_wrong_plan_is_refused_with_a_line(edited, old, new, words):

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
+from functools import cached_property
+from math import ceil, floor, isqrt
+from typing import TYPE_CHECKING
 
 from credit_tier.errors import DrawError
-from credit_tier.sampling.allocate import Bounds, allocate, proportional
+from credit_tier.sampling.allocate import Allocation, Bounds, allocate, allocate_whole, levels, neyman
+from credit_tier.sampling.burden import weights_of
 from credit_tier.sampling.frame import Cell, Frame
 from credit_tier.sampling.inclusion import LIMIT, largest_gap
 from credit_tier.specs.condition import Condition
 from credit_tier.specs.plan import DepartmentSpec, PlanSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -23,9 +30,10 @@ class Stratum:
     ----------
     key : values of the strata columns, in the order of the department's `strata`.
     members : places in the frame, ascending.
-    weights : size of each member; all 1 where the department names no size column.
+    weights : size of each member, lowered by its earlier visits; all 1 where the department names neither.
     size : expected number drawn, x_h.
-    binding : what set it (`certainty`, `floor`, `cap`, `rate`).
+    binding : what set it (`certainty`, `floor`, `cap`, `rate`, `optimum`).
+    least : least target probability as a share of the mean one; 0 without burden.
     """
 
     key: tuple[str, ...]
@@ -33,26 +41,32 @@ class Stratum:
     weights: tuple[int, ...]
     size: Fraction
     binding: str
+    least: Fraction = Fraction(0)
 
     def lambdas(self, count: int) -> tuple[Fraction, ...]:
         """Return the members' target probabilities when `count` of them are drawn."""
-        return proportional(self.weights, count)
+        known = levels(self.weights, count, floor=self.least)
+        return tuple(map(known.__getitem__, self.weights))
 
-    def chances(self) -> tuple[Fraction, ...]:
-        """Return the members' inclusion probabilities before the seed is known.
+    @cached_property
+    def chance_of(self) -> dict[int, Fraction]:
+        """Return weight -> inclusion probability before the seed is known.
 
-        With equal weights they are size / units, exactly.
-        With unequal weights they mix the target probabilities of the two whole sizes; Pareto sampling meets those up to
+        With equal weights it is size / units, exactly.
+        With unequal weights it mixes the target probabilities of the two whole sizes; Pareto sampling meets those up to
         the bounds of `sampling.md` section 0 item 4.
         """
-        if min(self.weights) == max(self.weights):
-            return (self.size / len(self.members),) * len(self.members)
         whole = floor(self.size)
         part = self.size - whole
-        low = self.lambdas(whole)
+        low = levels(self.weights, whole, floor=self.least)
         if not part:
             return low
-        return tuple((1 - part) * a + part * b for a, b in zip(low, self.lambdas(whole + 1), strict=True))
+        high = levels(self.weights, whole + 1, floor=self.least)
+        return {weight: (1 - part) * low[weight] + part * high[weight] for weight in low}
+
+    def chances(self) -> tuple[Fraction, ...]:
+        """Return the members' inclusion probabilities before the seed is known; see :attr:`chance_of`."""
+        return tuple(map(self.chance_of.__getitem__, self.weights))
 
     def design_gap(self) -> float | None:
         """Return the largest relative gap between designed and true chance, or None for a stratum too large to compute.
@@ -103,8 +117,8 @@ class StratumPlan:
     stratum : values of the strata columns.
     units : enterprises in it.
     size : expected visits, exact.
-    chance : inclusion probability of each of its enterprises, exact; with a size column, their mean.
-    binding : what set the size: `rate`, `floor`, `cap` or `certainty`.
+    chance : inclusion probability of each of its enterprises, exact; with unequal chances, their mean.
+    binding : what set the size: `rate`, `optimum`, `floor`, `cap` or `certainty`.
     """
 
     department: str
@@ -150,34 +164,44 @@ def lay_out(frame: Frame, spec: PlanSpec) -> tuple[Layout, ...]:
 
     Raises
     ------
-    DrawError : CT-DRAW-004 a risk class without rate, 005 a budget that cannot be met, 003 a size below 1 or a condition that does
-        not fit its column, 006 nothing left to draw from.
+    DrawError : CT-DRAW-004 a risk class without rate, 005 a budget that cannot be met, 003 a size below 1, a number of
+        visits below 0 or a condition that does not fit its column, 006 nothing left to draw from.
     """
-    return tuple(_department(frame, spec, item) for item in spec.departments)
+    coded = _Coded(frame)
+    return tuple(_department(coded, spec, item) for item in spec.departments)
 
 
-def _department(frame: Frame, spec: PlanSpec, department: DepartmentSpec) -> Layout:
-    kept = list(range(len(frame)))
-    excluded: dict[str, int] = {}
-    for exclusion in department.exclusions:
-        tests = [(frame.columns[c.column], _verdicts(frame.columns[c.column], c)) for c in exclusion.where]
-        left = [i for i in kept if not all(verdict[column[i]] for column, verdict in tests)]
-        excluded[exclusion.exclusion] = len(kept) - len(left)
-        kept = left
-    if not kept:
+class _Coded:
+    """The frame's columns as numbers of their sorted different cells, each made once for all departments."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self._known: dict[str, tuple[list[Cell], NDArray[np.int64]]] = {}
+
+    def __call__(self, name: str) -> tuple[list[Cell], NDArray[np.int64]]:
+        """Return the different cells of a column, empty first, and for each unit the place of its own among them."""
+        if name not in self._known:
+            import numpy as np
+
+            column = self.frame.columns[name]
+            cells = sorted(set(column), key=lambda cell: (cell is not None, cell))
+            place = {cell: i for i, cell in enumerate(cells)}
+            self._known[name] = cells, np.fromiter(map(place.__getitem__, column), np.int64, len(column))
+        return self._known[name]
+
+
+def _department(coded: _Coded, spec: PlanSpec, department: DepartmentSpec) -> Layout:
+    kept, excluded = _kept(coded, department)
+    if not len(kept):
         raise DrawError.of(
             "CT-DRAW-006",
             where=department.department,
             what="没有可抽取的对象 · the exclusions leave nobody.",
             advice="Review the exclusions.",
         )
-    groups: dict[tuple[Cell, ...], list[int]] = {}
-    columns = [frame.columns[name] for name in department.strata]
-    keys = list(zip(*columns, strict=True))
-    for i in kept:
-        groups.setdefault(keys[i], []).append(i)
+    groups = _groups(coded, department, kept)
     at = department.strata.index(spec.class_column)
-    unrated = sorted({str(key[at]) for key in groups} - set(department.rates))
+    unrated = {key[at] for key, _ in groups} - set(department.classes)
     if unrated:
         raise DrawError.of(
             "CT-DRAW-004",
@@ -185,44 +209,91 @@ def _department(frame: Frame, spec: PlanSpec, department: DepartmentSpec) -> Lay
             what=f"{len(unrated)} 个类别没有抽查比例 · {len(unrated)} values of {spec.class_column} have no rate.",
             advice="No class may be left out: give each a rate above zero.",
         )
-    ordered = sorted((tuple(str(part) for part in key), tuple(members)) for key, members in groups.items())
-    bounds = [
-        Bounds.of(
-            len(members),
-            Fraction(department.rates[key[at]]),
-            least=department.floor,
-            cap=Fraction(department.caps.get(key[at], "1")),
-            certain=key[at] in department.certainty,
-        )
-        for key, members in ordered
-    ]
-    plan = allocate(bounds, budget=department.budget, where=f"{department.department}.budget")
+    plan = _sizes(department, [(key, key[at], len(members)) for key, members in groups])
+    weights = weights_of(coded, department, kept)
+    least = Fraction(department.burden.floor) if department.burden is not None else Fraction(0)
     strata = tuple(
-        Stratum(key, members, _weights(frame, department, members), size, binding)
-        for (key, members), size, binding in zip(ordered, plan.sizes, plan.binding, strict=True)
+        Stratum(key, members, weights(members), size, binding, least)
+        for (key, members), size, binding in zip(groups, plan.sizes, plan.binding, strict=True)
     )
     return Layout(department, strata, excluded, plan.factor)
 
 
-def _weights(frame: Frame, department: DepartmentSpec, members: Sequence[int]) -> tuple[int, ...]:
-    if department.size is None:
-        return (1,) * len(members)
-    column = frame.columns[department.size]
-    weights = tuple(cell for i in members if isinstance(cell := column[i], int) and cell >= 1)
-    if len(weights) < len(members):
-        raise DrawError.of(
-            "CT-DRAW-003",
-            where=f"units.{department.size}",
-            what=f"{len(members) - len(weights)} sizes are below 1: a size of zero would exempt the enterprise.",
-            advice="Give sizes of 1 and more.",
+def _kept(coded: _Coded, department: DepartmentSpec) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Return the places of the units that no exclusion takes, ascending, and how many each took."""
+    import numpy as np
+
+    kept = np.arange(len(coded.frame))
+    excluded: dict[str, int] = {}
+    for exclusion in department.exclusions:
+        taken = np.ones(len(kept), bool)
+        for condition in exclusion.where:
+            cells, places = coded(condition.column)
+            taken &= np.array(_verdicts(cells, condition), bool)[places[kept]]
+        kept = kept[~taken]
+        excluded[exclusion.exclusion] = int(taken.sum())
+    return kept, excluded
+
+
+def _groups(
+    coded: _Coded, department: DepartmentSpec, kept: NDArray[np.int64]
+) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Return the strata's keys, sorted, with their members, ascending."""
+    import numpy as np
+
+    number = np.zeros(len(kept), np.int64)
+    columns = [coded(name) for name in department.strata]
+    for cells, places in columns:
+        # numbers stay below the number of units, however many columns there are
+        _, number = np.unique(number * len(cells) + places[kept], return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+    groups = []
+    for members in np.split(kept[order], starts[1:]):
+        first = members[0]
+        key = tuple(str(cells[places[first]]) for cells, places in columns)
+        groups.append((key, tuple(members.tolist())))
+    return groups
+
+
+def _sizes(department: DepartmentSpec, strata: Sequence[tuple[tuple[str, ...], str, int]]) -> Allocation:
+    """Return the sizes of strata, each given by key, class and number of units."""
+    costs = [Fraction(1)] * len(strata)
+    if department.days is not None:
+        at = department.strata.index(department.days.column)
+        costs = [Fraction(department.days.values.get(key[at], "1")) for key, _, _ in strata]
+    if department.allocation is None:
+        wishes = [Fraction(department.rates[name]) * units for _, name, units in strata]
+        squares = []
+    else:
+        expected = department.allocation.expected
+        squares = [
+            neyman(units, Fraction(expected[name]), cost) for (_, name, units), cost in zip(strata, costs, strict=True)
+        ]
+        wishes = [Fraction(isqrt(floor(square * 10**12))) for square in squares]
+    bounds = [
+        Bounds.of(
+            units,
+            wish,
+            least=department.floor,
+            cap=Fraction(department.caps.get(name, "1")),
+            certain=name in department.certainty,
+            cost=cost,
         )
-    return weights
+        for (_, name, units), wish, cost in zip(strata, wishes, costs, strict=True)
+    ]
+    where = f"{department.department}.{'budget' if department.inspector_days is None else 'inspector_days'}"
+    if department.inspector_days is not None:
+        free = "rate" if department.allocation is None else "optimum"
+        return allocate(bounds, total=Fraction(department.inspector_days), where=where, free=free)
+    if department.allocation is not None and department.budget is not None:
+        return allocate_whole(bounds, squares, department.budget, where=where)
+    return allocate(bounds, total=department.budget, where=where)
 
 
-def _verdicts(column: Sequence[Cell], condition: Condition) -> dict[Cell, bool]:
-    """Return the condition's verdict for each different cell."""
+def _verdicts(cells: Sequence[Cell], condition: Condition) -> list[bool]:
     try:
-        return {cell: _meets(cell, condition) for cell in set(column)}
+        return [_meets(cell, condition) for cell in cells]
     except (TypeError, ValueError) as error:
         raise DrawError.of(
             "CT-DRAW-003",

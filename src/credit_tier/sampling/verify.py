@@ -12,12 +12,15 @@ import hmac
 import json
 import re
 import sys
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from hashlib import sha256
+from heapq import heapify, heappop, heappush
 from io import TextIOWrapper
 from itertools import pairwise
-from math import floor
+from math import floor, isqrt
 from pathlib import Path
 from typing import Any
 
@@ -135,16 +138,68 @@ def meets(cell: Any, condition: dict[str, Any]) -> bool:
     )
 
 
-def shares(weights: list[int], count: int) -> dict[int, Fraction]:
-    """Return weight -> probability proportional to it: what would reach 1 is certain, until nothing new does."""
-    certain: set[int] = set()
-    while True:
-        rest, left = sum(w for w in weights if w not in certain), count - sum(w in certain for w in weights)
-        lam = {w: Fraction(1) if w in certain else Fraction(left * w, rest) for w in set(weights)}
-        reached = {w for w, value in lam.items() if value >= 1}
-        if reached == certain:
-            return lam
-        certain = reached
+def shares(weights: list[int], count: int, least: Fraction) -> dict[int, Fraction]:
+    """Return weight -> min(1, max(least, t weight)), with t so that all sum to the count."""
+    tally = Counter(weights)
+
+    def total(t: Fraction) -> Fraction:
+        return sum((number * min(Fraction(1), max(least, t * w)) for w, number in tally.items()), Fraction(0))
+
+    points = sorted({edge / w for w in tally for edge in (least, Fraction(1))} | {Fraction(0)})
+    t = points[bisect_right(points, Fraction(count), key=total) - 1]
+    slope = sum(w * number for w, number in tally.items() if least <= t * w < 1)
+    t += (count - total(t)) / slope if slope else 0
+    return {w: min(Fraction(1), max(least, t * w)) for w in tally}
+
+
+def plain_sizes(d: dict[str, Any], groups: list[Any], at: int, factor: Fraction) -> Iterator[tuple[Fraction, str]]:
+    """Yield each stratum's exact size and what set it, after checking that they add up."""
+    best: list[Any] = []
+    total, free = Fraction(0), "optimum" if d["allocation"] else "rate"
+    for key, members in groups:
+        name, n, days = key[at], len(members), d["days"]
+        cost = fraction(days["values"].get(key[d["strata"].index(days["column"])], "1")) if days else Fraction(1)
+        low = Fraction(n if name in d["certainty"] else min(n, d["floor"]))
+        high = max(low, n * fraction(d["caps"].get(name, "1")))
+        if d["allocation"]:
+            p = fraction(d["allocation"]["expected"][name])
+            square = p * (1 - p) * n**3 / (max(n - 1, 1) * cost)
+            wanted = factor * isqrt(floor(square * 10**12))
+        else:
+            square, wanted = Fraction(0), factor * fraction(d["rates"][name]) * n
+        size, why = min(high, max(low, wanted)), "floor" if wanted < low else "cap" if wanted > high else free
+        total += cost * size
+        best.append([low, floor(high), square, size, "certainty" if name in d["certainty"] else why])
+    if d["allocation"] and d["budget"]:
+        sizes = [int(low) for low, *_ in best]
+        heap = [
+            (-s / (x * (x + 1)), h) for h, (x, (_, high, s, *_)) in enumerate(zip(sizes, best, strict=True)) if x < high
+        ]
+        heapify(heap)
+        for _ in range(d["budget"] - sum(sizes)):
+            _, h = heappop(heap)
+            sizes[h] += 1
+            if sizes[h] < best[h][1]:
+                heappush(heap, (-best[h][2] / (sizes[h] * (sizes[h] + 1)), h))
+        need(sum(sizes) == d["budget"] and factor == 1)
+        for x, (low, high, _, _, why) in zip(sizes, best, strict=True):
+            yield Fraction(x), why if why == "certainty" else "floor" if x == low else "cap" if x == high else free
+        return
+    need(
+        total == fraction(str(d["budget"] or d["inspector_days"]))
+        if d["budget"] or d["inspector_days"]
+        else factor == 1
+    )
+    yield from ((size, why) for *_, size, why in best)
+
+
+def weight_of(row: dict[str, Any], d: dict[str, Any]) -> int:
+    """Return a unit's weight: its size, lowered by the visits it had before."""
+    size, b = row[d["size"]] if d["size"] else 1, d["burden"]
+    if not b:
+        return int(size)
+    factor, counted = fraction(b["factor"]), min(row[b["column"]], b["most"])
+    return int(size * factor.numerator**counted * factor.denominator ** (b["most"] - counted))
 
 
 def outcome(
@@ -167,18 +222,11 @@ def outcome(
         else:
             groups.setdefault(tuple(row[name] for name in d["strata"]), []).append(place)
     strata: list[dict[str, Any]] = []
-    edge, total = Fraction(2 * offset + 1, 2**53), Fraction(0)
-    for key, members in sorted(groups.items()):
-        name, n = key[d["strata"].index(class_column)], len(members)
-        low, wanted = Fraction(min(n, d["floor"])), factor * fraction(d["rates"][name]) * n
-        high = max(low, n * fraction(d["caps"].get(name, "1")))
-        size, why = min(high, max(low, wanted)), "floor" if wanted < low else "cap" if wanted > high else "rate"
-        if name in d["certainty"]:
-            size, why = Fraction(n), "certainty"
-        count = floor(edge + size) - floor(edge)
-        edge, total = edge + size, total + size
-        strata.append({"stratum": list(key), "units": n, "size": str(size), "binding": why, "count": count})
-    need(factor == 1 if d["budget"] is None else total == d["budget"])
+    edge, ordered = Fraction(2 * offset + 1, 2**53), sorted(groups.items())
+    sized = plain_sizes(d, ordered, d["strata"].index(class_column), factor)
+    for (key, members), (size, why) in zip(ordered, sized, strict=True):
+        count, edge = floor(edge + size) - floor(edge), edge + size
+        strata.append({"stratum": list(key), "units": len(members), "size": str(size), "binding": why, "count": count})
     yield {
         "department": d["department"],
         "units": sum(map(len, groups.values())),
@@ -187,12 +235,14 @@ def outcome(
         "offset": offset,
     }
     yield strata
-    for item, (_, members) in zip(strata, sorted(groups.items()), strict=True):
-        size, weights = fraction(item["size"]), [rows[i][d["size"]] if d["size"] else 1 for i in members]
-        lam, part = shares(weights, item["count"]), size - floor(size)
-        chance = {w: (1 - part) * p for w, p in shares(weights, floor(size)).items()}
+    for item, (_, members) in zip(strata, ordered, strict=True):
+        size, weights = fraction(item["size"]), [weight_of(rows[i], d) for i in members]
+        least = fraction(d["burden"]["floor"]) / len(members) if d["burden"] else Fraction(0)
+        lam, whole = shares(weights, item["count"], least * item["count"]), floor(size)
+        part, chance = size - whole, shares(weights, whole, least * whole)
         if part:
-            chance = {w: chance[w] + part * q for w, q in shares(weights, floor(size) + 1).items()}
+            more = shares(weights, whole + 1, least * (whole + 1))
+            chance = {w: (1 - part) * p + part * more[w] for w, p in chance.items()}
         ranked = sorted(
             (pareto(tickets[i], lam[w]) if len(lam) > 1 else 0, tickets[i], i, w)
             for i, w in zip(members, weights, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -13,6 +13,15 @@ from credit_tier.specs.condition import Condition
 from credit_tier.specs.dataset import NAME
 
 _SHARE = re.compile(r"^(\d{1,9})(?:/(\d{1,9})|(?:\.(\d{1,6}))?(%)?)$")
+
+
+def _exact(text: str, advice: str) -> Fraction:
+    match = _SHARE.match(text)
+    if match is None or match.group(2) == "0":
+        raise ValueError(advice)
+    whole, below, decimals, percent = match.groups()
+    value = Fraction(int(whole), int(below)) if below else Fraction(f"{whole}.{decimals or 0}")
+    return value / 100 if percent else value
 
 
 def share(text: str) -> str:
@@ -27,17 +36,18 @@ def share(text: str) -> str:
     >>> share("5%"), share("2/40"), share("100%")
     ('1/20', '1/20', '1')
     """
-    match = _SHARE.match(text)
-    if match is None or match.group(2) == "0":
-        raise ValueError("write a share as a fraction or per cent, for example 1/20 or 5%")
-    whole, below, decimals, percent = match.groups()
-    value = Fraction(int(whole), int(below)) if below else Fraction(f"{whole}.{decimals or 0}")
-    if percent:
-        value /= 100
+    value = _exact(text, "write a share as a fraction or per cent, for example 1/20 or 5%")
     if value == 0:
         raise ValueError("a share of zero would exempt enterprises from inspection, which no plan may do")
     if value > 1:
         raise ValueError("a share lies above 0 and up to 1")
+    return str(value)
+
+
+def _days(text: str) -> str:
+    value = _exact(text, "write days as a number or fraction, for example 400 or 1/2")
+    if value == 0 or text.endswith("%"):
+        raise ValueError("write days above zero, for example 400 or 1/2")
     return str(value)
 
 
@@ -55,6 +65,9 @@ def _name(text: str) -> str:
 
 Share = Annotated[str, AfterValidator(share)]
 """Exact share as text in lowest terms, above 0 and up to 1; `Fraction` reads it."""
+
+Days = Annotated[str, AfterValidator(_days)]
+"""Exact inspector-days as text in lowest terms, above 0."""
 
 Line = Annotated[str, AfterValidator(_line)]
 """One line of text."""
@@ -83,6 +96,67 @@ class Exclusion(Spec):
     """All conditions must hold. They read columns of the frame, never the risk class."""
 
 
+class History(Spec):
+    """A whole-number column of the frame that is counted from a lake's table as known at the plan's as_of.
+
+    Exactly one of `count_within_days`, `count_in_year` and `days_since` is given.
+    """
+
+    column: Name
+    title_zh: Line
+    table: Name
+    count_within_days: int | None = Field(default=None, ge=1, le=36_600)
+    """Records whose event lies in the so many days before as_of."""
+    count_in_year: Flag | None = None
+    """Records whose event lies in the calendar year of the day before as_of, up to that day."""
+    days_since: Name | None = None
+    """Days from the latest date in this column, before as_of, to as_of; empty where there is none."""
+    where: tuple[Condition, ...] = ()
+    """All conditions must hold for a record; they are read as in the feature catalogue."""
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        if (self.count_within_days is not None) + bool(self.count_in_year) + (self.days_since is not None) != 1:
+            raise ValueError("give exactly one of count_within_days: N, count_in_year: true, days_since: COLUMN")
+        return self
+
+
+class Burden(Spec):
+    """Spreads visits: within a stratum the chance falls with the visits that an enterprise had before."""
+
+    column: Name
+    """Whole-number column of earlier visits; no cell may be empty."""
+    factor: Share = "1/2"
+    """Each earlier visit multiplies the chance by this."""
+    floor: Share = "1/5"
+    """Least chance, as a share of the stratum's mean chance."""
+    most: int = Field(default=10, ge=1, le=20)
+    """Earlier visits beyond this number change nothing more."""
+
+
+class DaysPerVisit(Spec):
+    """Inspector-days of one visit, by the values of one of the strata columns."""
+
+    column: Name
+    values: dict[Line, Days] = Field(min_length=1)
+    """Value -> days; a value that is not named takes one day."""
+
+
+class Allocation(Spec):
+    """Sizes that give the most exact estimate instead of rates: Neyman's allocation, or with inspector-days the cheapest one."""
+
+    kind: Literal["neyman"]
+    expected: dict[Line, Share] = Field(min_length=1)
+    """Risk class -> share of its enterprises expected to break a rule, below 1."""
+
+    @model_validator(mode="after")
+    def _uncertain(self) -> Self:
+        full = sorted(name for name, value in self.expected.items() if value == "1")
+        if full:
+            raise ValueError(f"expected shares lie below 1; make {', '.join(full)} certain to draw it in full")
+        return self
+
+
 class DepartmentSpec(Spec):
     """One department's strata, rates and limits within the round."""
 
@@ -91,8 +165,10 @@ class DepartmentSpec(Spec):
     title_en: str = ""
     strata: tuple[Name, ...] = Field(min_length=1)
     """Columns whose values form the strata, in the order in which the strata are worked; holds the class column."""
-    rates: dict[Line, Share]
-    """Risk class -> share of its enterprises to draw."""
+    rates: dict[Line, Share] = Field(default_factory=dict)
+    """Risk class -> share of its enterprises to draw; left out with a preset or an allocation."""
+    preset: Name | None = None
+    """Rates of a rule pack of topic sampling_rates, put in place of `rates` when the plan is loaded."""
     reference: Line
     verified: Flag
     floor: int = Field(default=1, ge=1)
@@ -103,32 +179,62 @@ class DepartmentSpec(Spec):
     """Risk classes drawn in full (必查); a budget does not shrink them."""
     budget: int | None = Field(default=None, ge=1)
     """Visits to reach exactly, by one factor on all rates; without it the rates stand as written."""
+    inspector_days: Days | None = None
+    """Inspector-days to reach exactly, instead of a budget of visits."""
+    days: DaysPerVisit | None = None
+    """What one visit costs of the inspector-days; without it one day each."""
+    allocation: Allocation | None = None
+    """Optimal sizes within floor and caps, for a budget or inspector-days."""
     size: Name | None = None
     """Whole-number column: within a stratum the chance grows with it. Without it all chances of a stratum are equal."""
+    burden: Burden | None = None
+    """Spreads visits over enterprises by the visits they had before."""
     exclusions: tuple[Exclusion, ...] = ()
     reserves: int = Field(default=0, ge=0, le=10_000)
     """Places of each stratum's reserve list, for drawn enterprises that turn out to be closed or moved."""
 
+    @property
+    def classes(self) -> dict[str, str]:
+        """Return risk class -> rate, or expected share with an allocation."""
+        return self.rates if self.allocation is None else self.allocation.expected
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.rates:
-            raise ValueError("rates is empty: give every risk class a rate")
-        for role, classes in (("caps", self.caps), ("certainty", self.certainty)):
-            unknown = sorted(set(classes) - set(self.rates))
-            if unknown:
-                raise ValueError(f"{role} names {', '.join(unknown)}, which has no rate")
-        for name in self.certainty:
-            if self.rates[name] != "1" or name in self.caps:
-                raise ValueError(f"class {name} is certain: its rate is 1 and it takes no cap")
-        for name, cap in self.caps.items():
-            if Fraction(cap) < Fraction(self.rates[name]):
-                raise ValueError(f"the cap of class {name} is below its rate")
+        if self.allocation is not None and (self.rates or self.preset):
+            raise ValueError("an allocation takes the place of rates: give one of them")
+        if self.allocation is not None and self.budget is None and self.inspector_days is None:
+            raise ValueError("an allocation needs a budget or inspector_days")
+        if self.budget is not None and self.inspector_days is not None:
+            raise ValueError("give one of budget and inspector_days")
+        if self.days is not None and (self.inspector_days is None or self.days.column not in self.strata):
+            raise ValueError("days goes with inspector_days, and its column is one of the strata")
+        if not self.classes and self.preset is None:
+            raise ValueError("rates is empty: give every risk class a rate, a preset, or an allocation")
+        if self.classes:
+            self._bounds()
         names = [item.exclusion for item in self.exclusions]
         if len(set(names)) != len(names):
             raise ValueError("two exclusions have the same name")
         if len(set(self.strata)) != len(self.strata):
             raise ValueError("a column stands twice in strata")
         return self
+
+    def _bounds(self) -> None:
+        for role, classes in (("caps", self.caps), ("certainty", self.certainty)):
+            unknown = sorted(set(classes) - set(self.classes))
+            if unknown:
+                raise ValueError(f"{role} names {', '.join(unknown)}, which has no rate")
+        for name in self.certainty:
+            if name in self.caps or self.rates.get(name, "1") != "1":
+                raise ValueError(f"class {name} is certain: its rate is 1 and it takes no cap")
+        for name, cap in self.caps.items():
+            if name in self.rates and Fraction(cap) < Fraction(self.rates[name]):
+                raise ValueError(f"the cap of class {name} is below its rate")
+
+    def counted(self) -> tuple[str, ...]:
+        """Return the whole-number columns that may not be empty: size and earlier visits."""
+        visits = None if self.burden is None else self.burden.column
+        return tuple(name for name in (self.size, visits) if name is not None)
 
 
 class PlanSpec(FileSpec):
@@ -144,6 +250,8 @@ class PlanSpec(FileSpec):
     chain_length: int = Field(default=12, ge=1, le=1000)
     """Consecutive draws that one secret serves; each later draw's salt is fixed by the first commitment."""
     departments: tuple[DepartmentSpec, ...] = Field(min_length=1)
+    history: tuple[History, ...] = ()
+    """Columns added to the frame from a lake."""
 
     @model_validator(mode="after")
     def _references(self) -> Self:
@@ -159,8 +267,14 @@ class PlanSpec(FileSpec):
                 if any(condition.column == self.class_column for condition in exclusion.where):
                     raise ValueError(f"{exclusion.exclusion} reads {self.class_column}: no risk class may be left out")
         types = self.columns()
+        past = [item.column for item in self.history]
+        if len(set(past)) != len(past):
+            raise ValueError("two columns of history have the same name")
+        unread = sorted(set(past) - set(types)) + sorted({"code", self.class_column} & set(past))
+        if unread:
+            raise ValueError(f"history gives {', '.join(unread)}, which no size, burden or exclusion reads")
         for item in self.departments:
-            for name in ("code", item.size):
+            for name in ("code", *item.counted()):
                 if name in item.strata:
                     raise ValueError(f"{name} cannot form strata")
             texts = [name for name in item.strata if types[name] == "integer"]
@@ -176,27 +290,25 @@ class PlanSpec(FileSpec):
     def columns(self) -> dict[str, str]:
         """Return the columns that the frame must hold, sorted, each `text` or `integer`.
 
-        A column is an integer if it is a size, or is compared by at_least or at_most with a whole number.
+        A column is an integer if it is a size or comes from history, or is compared by at_least or at_most with a whole number.
         """
         types = {"code": "text"}
-        numbers = set()
+        numbers: set[str] = set()
         for item in self.departments:
             types.update(dict.fromkeys(item.strata, "text"))
-            if item.size is not None:
-                numbers.add(item.size)
+            numbers.update(item.counted())
             for condition in (c for e in item.exclusions for c in e.where):
                 types.setdefault(condition.column, "text")
                 limit = condition.at_least if condition.at_least is not None else condition.at_most
                 if limit is not None and re.fullmatch(r"-?\d{1,18}", limit):
                     numbers.add(condition.column)
+        numbers.update(item.column for item in self.history if item.column in types)
         types.update(dict.fromkeys(numbers, "integer"))
         return dict(sorted(types.items()))
 
     def required(self) -> frozenset[str]:
-        """Return the columns that may never be empty: code, strata and sizes."""
+        """Return the columns that may never be empty: code, strata, sizes and earlier visits."""
         found = {"code"}
         for item in self.departments:
-            found.update(item.strata)
-            if item.size is not None:
-                found.add(item.size)
+            found.update(item.strata, item.counted())
         return frozenset(found)
