@@ -75,6 +75,6 @@ def test_inclusion_rates_with_burden_lie_within_the_band():
         hits.update(pareto_order(digests[:40], lambdas[count])[:count])
     for i, weight in enumerate(weights):
         chance = (exact[7][i] + exact[8][i]) / 2
-        designed = float(sum(levels(weights, count, floor=floor)[weight] for count in (7, 8)) / 2)
+        designed = float(sum(levels(Counter(weights), count, floor=floor)[weight] for count in (7, 8)) / 2)
         assert abs(chance / designed - 1) < 0.02
         assert abs(hits[i] / tries - chance) <= 4.5 * sqrt(chance * (1 - chance) / tries)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from credit_tier.draws import Plan
     from credit_tier.sampling.roster import Roster
+    from credit_tier.specs.plan import PlanSpec
     from credit_tier.specs.teams import TeamsSpec
     from credit_tier.temporal import AsOf
 
@@ -64,20 +65,29 @@ def plan(
         Path | None, typer.Option("--plan", help="抽查计划,默认 pipelines/inspection_round.yaml · sampling plan")
     ] = None,
     period: Annotated[str | None, typer.Option("--period", help="期次,如 2026Q4 · replaces the plan's period")] = None,
+    lake: Annotated[
+        Path | None, typer.Option("--lake", help="数据湖:按计划所写统计历史列 · lake for the plan's history columns")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="历史列截止时点 YYYY-MM-DD · only what was known before this day")
+    ] = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """制定抽查计划:各层数量与入样概率,尚不抽取 · Plan a round: exact sizes and chances, nothing is drawn yet."""
     from credit_tier import draws
     from credit_tier.content import Content
+    from credit_tier.sampling.price import report
 
     steps = Steps(quiet=as_json)
     with steps.step("读取 · read"):
         spec = draws.load_spec(plan_file, content=Content.resolve(*(content or ())), period=period)
-        units = _read(scores)
+        units = _with_history(_read(scores), spec, lake, as_of)
     with steps.step("计划 · plan"):
         made = draws.plan(units, spec)
         made.save(out)
+    with steps.step("测算 · price"):
+        found = report(made.planned)
     unverified = [item.department for item in spec.departments if not item.verified]
     if unverified:
         remark(f"抽查比例未经核对 · rates not checked against an official text: {', '.join(unverified)}")
@@ -92,10 +102,77 @@ def plan(
             "design_gap": round(made.design_gap(), 6),
             "unverified": unverified,
             "strata": made.frame().to_dict("records"),
+            "report": found,
         },
         as_json=as_json,
-        lines=_plan_lines(made, out),
+        lines=[*_plan_lines(made, out), *_report_lines(found)],
     )
+
+
+def _with_history(units: pl.DataFrame, spec: PlanSpec, lake: Path | None, as_of: str | None) -> pl.DataFrame:
+    if lake is None and as_of is None:
+        return units
+    from credit_tier.errors import UsageError
+
+    if lake is None or as_of is None or "code" not in units.columns:
+        raise UsageError.of(
+            "CT-DRAW-023",
+            where="--lake, --as-of",
+            what="--lake 与 --as-of 须同时给出,且分类结果须有 code 列 · --lake and --as-of go together, and the scores need a column code.",
+            advice="Give both, or neither where the table holds the history columns already.",
+        )
+    import narwhals as nw
+
+    from credit_tier.data.lake import Lake
+    from credit_tier.histories import add_history
+    from credit_tier.temporal import AsOf
+
+    return add_history(nw.from_native(units, eager_only=True), spec, Lake.open(lake), AsOf.parse(as_of)).to_native()
+
+
+def _report_lines(found: dict[str, Any]) -> list[str]:
+    chances = [
+        [
+            item["department"],
+            item["risk_class"],
+            f"{item['units']:,}",
+            *(f"{item[name]:.3%}" for name in ("least", "median", "most")),
+        ]
+        for item in found["chances"]
+    ]
+    lifted = [
+        [
+            item["department"],
+            item["constraint"],
+            *("-" if item[name] is None else f"{item[name]:,.1f}" for name in ("visits", "visits_without")),
+            *("-" if item[name] is None else f"{item[name]:.3%}" for name in ("error", "error_without")),
+        ]
+        for item in found["prices"]
+    ]
+    return [
+        *table(
+            "入样概率 chances",
+            ["部门 department", "类别 class", "对象 units", "最小 least", "中位 median", "最大 most"],
+            chances,
+        ),
+        *(
+            table(
+                "约束的代价(逐一解除)price of each constraint, lifted alone",
+                [
+                    "部门 department",
+                    "约束 constraint",
+                    "检查 visits",
+                    "解除后 without",
+                    "标准误 s.e.",
+                    "解除后 without",
+                ],
+                lifted,
+            )
+            if lifted
+            else []
+        ),
+        f"最小概率 smallest chance {found['smallest_chance']:.4%},预计合并检查 visits expected to coincide {found['visits_saved']:,.1f}",
+    ]
 
 
 def _plan_lines(made: Plan, out: Path) -> list[str]:
@@ -106,7 +183,13 @@ def _plan_lines(made: Plan, out: Path) -> list[str]:
             f"{item.units:,}",
             _decimal(item.size),
             f"{float(item.chance):.2%}",
-            {"rate": "比例 rate", "floor": "下限 floor", "cap": "上限 cap", "certainty": "必查 certain"}[item.binding],
+            {
+                "rate": "比例 rate",
+                "optimum": "最优 optimum",
+                "floor": "下限 floor",
+                "cap": "上限 cap",
+                "certainty": "必查 certain",
+            }[item.binding],
         ]
         for item in made.strata
     ]

@@ -210,15 +210,14 @@ def proportional(sizes: Sequence[int], count: int, *, floor: Fraction = Fraction
     >>> proportional([1, 1, 2, 40], 2)
     (Fraction(1, 4), Fraction(1, 4), Fraction(1, 2), Fraction(1, 1))
     """
-    known = levels(sizes, count, floor=floor)
+    known = levels(Counter(sizes), count, floor=floor)
     return tuple(map(known.__getitem__, sizes))
 
 
-def levels(sizes: Sequence[int], count: int, *, floor: Fraction = Fraction(0)) -> dict[int, Fraction]:
-    """Return the probability of each different size; see :func:`proportional`."""
-    counts = Counter(sizes)
+def levels(counts: Mapping[int, int], count: int, *, floor: Fraction = Fraction(0)) -> dict[int, Fraction]:
+    """Return the probability of each different size, given how many units have it; see :func:`proportional`."""
     if floor:
-        return _levels_between(counts, Fraction(count), floor * count / len(sizes))
+        return _levels_between(counts, Fraction(count), floor * count / sum(counts.values()))
     total, left = sum(size * number for size, number in counts.items()), count
     lam: dict[int, Fraction] = {}
     for size in sorted(counts, reverse=True):

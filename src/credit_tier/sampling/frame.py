@@ -17,6 +17,8 @@ from datetime import date
 from functools import cached_property
 from itertools import pairwise
 from math import isnan
+from operator import itemgetter
+from typing import Any
 
 from credit_tier.canonical import sha256_hex
 from credit_tier.errors import DrawError, Fault, VerificationError
@@ -100,18 +102,21 @@ def build_frame(
     faults: list[Fault] = []
     cells: dict[str, list[Cell]] = {}
     for name, kind in types.items():
-        known: dict[object, Cell] = {}
+        raw: Sequence[Any] = columns[name]
+        if kind == "text" and _are_plain(raw):
+            cells[name] = list(raw)
+            continue
+        # 1, 1.0 and True are equal but not the same cell: where types mix, the type belongs to the key
+        keys = raw if len(set(map(type, raw))) < 2 else list(zip(map(type, raw), raw, strict=True))
+        known: dict[Any, Cell] = {}
         bad = 0
-        column: list[Cell] = []
-        for raw in columns[name]:
-            key = (type(raw), raw)
-            if key not in known:
-                try:
-                    known[key] = _cell(raw, kind)
-                except (TypeError, ValueError):
-                    known[key] = None
-                    bad += 1
-            column.append(known[key])
+        for key, cell in dict(zip(keys, raw, strict=True)).items():
+            try:
+                known[key] = _cell(cell, kind)
+            except (TypeError, ValueError):
+                known[key] = None
+                bad += 1
+        column = list(map(known.__getitem__, keys))
         cells[name] = column
         if bad:
             faults.append(
@@ -139,7 +144,8 @@ def build_frame(
     if faults:
         raise DrawError(*faults)
     order = sorted(range(len(cells["code"])), key=cells["code"].__getitem__)  # type: ignore[arg-type]
-    return Frame({name: tuple(column[i] for i in order) for name, column in sorted(cells.items())})
+    ordered = itemgetter(*order) if len(order) > 1 else tuple
+    return Frame({name: ordered(column) for name, column in sorted(cells.items())})
 
 
 def _cell(raw: object, kind: str) -> Cell:
@@ -159,6 +165,14 @@ def _cell(raw: object, kind: str) -> Cell:
             raise TypeError
         return str(int(raw))
     return str(raw) if isinstance(raw, int) else raw.isoformat() if isinstance(raw, date) else _text(raw)
+
+
+def _are_plain(column: Sequence[Any]) -> bool:
+    """Return whether all cells are ASCII letters and digits, which are their own canonical form; quick for a million codes."""
+    if set(map(type, column)) != {str}:
+        return False
+    lengths, joined = set(map(len, column)), "".join(column)
+    return min(lengths) > 0 and max(lengths) <= 200 and joined.isascii() and joined.isalnum()
 
 
 def _text(raw: object) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor, isqrt
@@ -43,9 +44,14 @@ class Stratum:
     binding: str
     least: Fraction = Fraction(0)
 
+    @cached_property
+    def tally(self) -> Counter[int]:
+        """Return weight -> members that have it."""
+        return Counter(self.weights)
+
     def lambdas(self, count: int) -> tuple[Fraction, ...]:
         """Return the members' target probabilities when `count` of them are drawn."""
-        known = levels(self.weights, count, floor=self.least)
+        known = levels(self.tally, count, floor=self.least)
         return tuple(map(known.__getitem__, self.weights))
 
     @cached_property
@@ -58,10 +64,10 @@ class Stratum:
         """
         whole = floor(self.size)
         part = self.size - whole
-        low = levels(self.weights, whole, floor=self.least)
+        low = levels(self.tally, whole, floor=self.least)
         if not part:
             return low
-        high = levels(self.weights, whole + 1, floor=self.least)
+        high = levels(self.tally, whole + 1, floor=self.least)
         return {weight: (1 - part) * low[weight] + part * high[weight] for weight in low}
 
     def chances(self) -> tuple[Fraction, ...]:
@@ -167,11 +173,11 @@ def lay_out(frame: Frame, spec: PlanSpec) -> tuple[Layout, ...]:
     DrawError : CT-DRAW-004 a risk class without rate, 005 a budget that cannot be met, 003 a size below 1, a number of
         visits below 0 or a condition that does not fit its column, 006 nothing left to draw from.
     """
-    coded = _Coded(frame)
-    return tuple(_department(coded, spec, item) for item in spec.departments)
+    coded = Coded(frame)
+    return tuple(lay_out_department(coded, spec, item) for item in spec.departments)
 
 
-class _Coded:
+class Coded:
     """The frame's columns as numbers of their sorted different cells, each made once for all departments."""
 
     def __init__(self, frame: Frame) -> None:
@@ -190,7 +196,8 @@ class _Coded:
         return self._known[name]
 
 
-def _department(coded: _Coded, spec: PlanSpec, department: DepartmentSpec) -> Layout:
+def lay_out_department(coded: Coded, spec: PlanSpec, department: DepartmentSpec) -> Layout:
+    """Return one department's strata and sizes; see :func:`lay_out`."""
     kept, excluded = _kept(coded, department)
     if not len(kept):
         raise DrawError.of(
@@ -209,7 +216,7 @@ def _department(coded: _Coded, spec: PlanSpec, department: DepartmentSpec) -> La
             what=f"{len(unrated)} 个类别没有抽查比例 · {len(unrated)} values of {spec.class_column} have no rate.",
             advice="No class may be left out: give each a rate above zero.",
         )
-    plan = _sizes(department, [(key, key[at], len(members)) for key, members in groups])
+    plan = _sizes(spec, department, [(key, len(members)) for key, members in groups])
     weights = weights_of(coded, department, kept)
     least = Fraction(department.burden.floor) if department.burden is not None else Fraction(0)
     strata = tuple(
@@ -219,7 +226,22 @@ def _department(coded: _Coded, spec: PlanSpec, department: DepartmentSpec) -> La
     return Layout(department, strata, excluded, plan.factor)
 
 
-def _kept(coded: _Coded, department: DepartmentSpec) -> tuple[NDArray[np.int64], dict[str, int]]:
+def resized(spec: PlanSpec, layout: Layout, department: DepartmentSpec) -> Layout:
+    """Return a layout with the sizes of other rules for the same units and weights.
+
+    Raises
+    ------
+    DrawError (CT-DRAW-005) if their budget cannot be met.
+    """
+    plan = _sizes(spec, department, [(item.key, len(item.members)) for item in layout.strata])
+    strata = tuple(
+        replace(item, size=size, binding=binding)
+        for item, size, binding in zip(layout.strata, plan.sizes, plan.binding, strict=True)
+    )
+    return replace(layout, department=department, strata=strata, factor=plan.factor)
+
+
+def _kept(coded: Coded, department: DepartmentSpec) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Return the places of the units that no exclusion takes, ascending, and how many each took."""
     import numpy as np
 
@@ -236,7 +258,7 @@ def _kept(coded: _Coded, department: DepartmentSpec) -> tuple[NDArray[np.int64],
 
 
 def _groups(
-    coded: _Coded, department: DepartmentSpec, kept: NDArray[np.int64]
+    coded: Coded, department: DepartmentSpec, kept: NDArray[np.int64]
 ) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
     """Return the strata's keys, sorted, with their members, ascending."""
     import numpy as np
@@ -256,31 +278,30 @@ def _groups(
     return groups
 
 
-def _sizes(department: DepartmentSpec, strata: Sequence[tuple[tuple[str, ...], str, int]]) -> Allocation:
-    """Return the sizes of strata, each given by key, class and number of units."""
+def _sizes(spec: PlanSpec, department: DepartmentSpec, strata: Sequence[tuple[tuple[str, ...], int]]) -> Allocation:
+    """Return the sizes of strata, each given by key and number of units."""
+    at = department.strata.index(spec.class_column)
     costs = [Fraction(1)] * len(strata)
     if department.days is not None:
-        at = department.strata.index(department.days.column)
-        costs = [Fraction(department.days.values.get(key[at], "1")) for key, _, _ in strata]
+        by = department.strata.index(department.days.column)
+        costs = [Fraction(department.days.values.get(key[by], "1")) for key, _ in strata]
+    shares = [Fraction(department.classes[key[at]]) for key, _ in strata]
     if department.allocation is None:
-        wishes = [Fraction(department.rates[name]) * units for _, name, units in strata]
         squares = []
+        wishes = [share * units for share, (_, units) in zip(shares, strata, strict=True)]
     else:
-        expected = department.allocation.expected
-        squares = [
-            neyman(units, Fraction(expected[name]), cost) for (_, name, units), cost in zip(strata, costs, strict=True)
-        ]
+        squares = [neyman(units, share, cost) for share, (_, units), cost in zip(shares, strata, costs, strict=True)]
         wishes = [Fraction(isqrt(floor(square * 10**12))) for square in squares]
     bounds = [
         Bounds.of(
             units,
             wish,
             least=department.floor,
-            cap=Fraction(department.caps.get(name, "1")),
-            certain=name in department.certainty,
+            cap=Fraction(department.caps.get(key[at], "1")),
+            certain=key[at] in department.certainty,
             cost=cost,
         )
-        for (_, name, units), wish, cost in zip(strata, wishes, costs, strict=True)
+        for (key, units), wish, cost in zip(strata, wishes, costs, strict=True)
     ]
     where = f"{department.department}.{'budget' if department.inspector_days is None else 'inspector_days'}"
     if department.inspector_days is not None:

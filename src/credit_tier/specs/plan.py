@@ -108,7 +108,7 @@ class History(Spec):
     count_within_days: int | None = Field(default=None, ge=1, le=36_600)
     """Records whose event lies in the so many days before as_of."""
     count_in_year: Flag | None = None
-    """Records whose event lies in the calendar year of the day before as_of, up to that day."""
+    """Records whose event lies in the calendar year of as_of, before that day."""
     days_since: Name | None = None
     """Days from the latest date in this column, before as_of, to as_of; empty where there is none."""
     where: tuple[Condition, ...] = ()

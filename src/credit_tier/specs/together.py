@@ -21,6 +21,7 @@ _PIPELINES: dict[str, type[FileSpec]] = {
     "features.yaml": CatalogueSpec,
     "tiers.yaml": TiersSpec,
     "inspection_round.yaml": PlanSpec,
+    "inspection_joint.yaml": PlanSpec,
     "inspection_teams.yaml": TeamsSpec,
     "repairs.yaml": RepairsSpec,
 }
