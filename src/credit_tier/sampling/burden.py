@@ -5,12 +5,12 @@ Weights are whole: with a factor a/b and up to m earlier visits, x (a/b)^k is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 from credit_tier.errors import DrawError
-from credit_tier.sampling.frame import Cell
+from credit_tier.sampling.frame import Cell, Frame
 from credit_tier.specs.plan import Burden, DepartmentSpec
 
 if TYPE_CHECKING:
@@ -32,41 +32,35 @@ def weight(size: int, visits: int, burden: Burden) -> int:
 
 
 def weights_of(
-    coded: Callable[[str], tuple[list[Cell], NDArray[np.int64]]], department: DepartmentSpec, kept: NDArray[np.int64]
-) -> Callable[[Sequence[int]], tuple[int, ...]]:
-    """Return the function that gives the weights of units from their places in the frame.
+    frame: Frame, department: DepartmentSpec, kept: NDArray[np.int64]
+) -> tuple[list[int], NDArray[np.int64]]:
+    """Return the different weights, and for each kept unit the place of its own among them.
 
     Parameters
     ----------
-    coded : gives a column's different cells and the place of each unit's own among them.
     kept : places of the units that may be drawn.
 
     Raises
     ------
     DrawError (CT-DRAW-003) if a size is below 1 or a number of visits below 0.
     """
-    if not department.counted():
-        return lambda members: (1,) * len(members)
     import numpy as np
 
     sizes: list[Cell] = [1]
     visits: list[Cell] = [0]
     number = np.zeros(len(kept), np.int64)
     if department.size is not None:
-        sizes, places = coded(department.size)
+        sizes, places = frame.coded(department.size)
         _refuse(department.size, sizes, places[kept], least=1)
         number = places[kept]
     if department.burden is not None:
-        visits, places = coded(department.burden.column)
+        visits, places = frame.coded(department.burden.column)
         _refuse(department.burden.column, visits, places[kept], least=0)
         number = number * len(visits) + places[kept]
-    found, number = np.unique(number, return_inverse=True)
+    found, number = np.unique(number, return_inverse=True) if department.counted() else (np.zeros(1, np.int64), number)
     # _refuse left whole numbers only
     pairs = [(cast("int", sizes[i // len(visits)]), cast("int", visits[i % len(visits)])) for i in found.tolist()]
-    known = [size if department.burden is None else weight(size, had, department.burden) for size, had in pairs]
-    place_of = np.zeros(int(kept[-1]) + 1, np.int64)
-    place_of[kept] = number
-    return lambda members: tuple(known[i] for i in place_of[list(members)].tolist())
+    return [size if department.burden is None else weight(size, had, department.burden) for size, had in pairs], number
 
 
 def _refuse(name: str, cells: Sequence[Cell], places: NDArray[np.int64], *, least: int) -> None:

@@ -18,10 +18,14 @@ from functools import cached_property
 from itertools import pairwise
 from math import isnan
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from credit_tier.canonical import sha256_hex
 from credit_tier.errors import DrawError, Fault, VerificationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Cell = str | int | None
 
@@ -48,8 +52,7 @@ class Frame:
         return len(self.codes)
 
     @cached_property
-    def lines(self) -> list[bytes]:
-        """Return the canonical JSON line of every unit, without line ends."""
+    def _data(self) -> bytes:
         parts: list[list[str]] = []
         for name, cells in self.columns.items():
             head = _encode(name) + ":"
@@ -57,18 +60,38 @@ class Frame:
                 texts = [f'{head}"{code}"' if code.isalnum() else head + _encode(code) for code in self.codes]
             else:
                 known = {cell: head + _encode(cell) for cell in set(cells)}
-                texts = [known[cell] for cell in cells]
+                texts = list(map(known.__getitem__, cells))
             parts.append(texts)
-        return [("{" + ",".join(row) + "}").encode("utf-8") for row in zip(*parts, strict=True)]
+        return ("{" + "}\n{".join(map(",".join, zip(*parts, strict=True))) + "}\n").encode("utf-8")
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Return the line of every unit, without line ends."""
+        return self._data.removesuffix(b"\n").split(b"\n")
 
     @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of `frame.jsonl`."""
-        return sha256_hex(self.to_bytes())
+        return sha256_hex(self._data)
 
     def to_bytes(self) -> bytes:
-        """Return the bytes of `frame.jsonl`."""
-        return b"\n".join([*self.lines, b""])
+        """Return the bytes of `frame.jsonl`: the canonical JSON line of every unit."""
+        return self._data
+
+    def coded(self, name: str) -> tuple[list[Cell], NDArray[np.int64]]:
+        """Return the different cells of a column, empty first, then ascending, and for each unit the place of its own among them."""
+        if name not in self._coded:
+            import numpy as np
+
+            column = self.columns[name]
+            cells = sorted(set(column), key=lambda cell: (cell is not None, cell))
+            place = {cell: i for i, cell in enumerate(cells)}
+            self._coded[name] = cells, np.fromiter(map(place.__getitem__, column), np.int64, len(column))
+        return self._coded[name]
+
+    @cached_property
+    def _coded(self) -> dict[str, tuple[list[Cell], NDArray[np.int64]]]:
+        return {}
 
     def leaves(self, leaf_secret: bytes) -> list[bytes]:
         """Return the leaf hash of every unit, 32 bytes each, in the frame's order."""

@@ -12,7 +12,7 @@ from math import floor, sqrt
 from typing import TYPE_CHECKING
 
 from credit_tier.errors import DrawError
-from credit_tier.sampling.strata import Coded, Layout, Planned, Stratum, lay_out_department, resized
+from credit_tier.sampling.strata import Layout, Planned, Stratum, lay_out_department, resized
 from credit_tier.specs.plan import DepartmentSpec, PlanSpec
 
 if TYPE_CHECKING:
@@ -171,13 +171,12 @@ def prices(planned: Planned) -> tuple[Price, ...]:
 
     A floor of 1, which no plan may go below, is not priced.
     """
-    coded = Coded(planned.frame)
     found = []
     for layout in planned.layouts:
         expected = layout.department.allocation.expected if layout.department.allocation is not None else {}
         visits, error = float(layout.expected), standard_error(planned.spec, layout, expected)
         for name, lifted in _lifted(layout.department):
-            without = _without(planned.spec, layout, lifted, coded)
+            without = _without(planned, layout, lifted)
             rest: tuple[float | None, float | None] = (None, None)
             if without is not None:
                 rest = float(without.expected), standard_error(planned.spec, without, expected)
@@ -206,11 +205,13 @@ def _lifted(department: DepartmentSpec) -> Iterator[tuple[str, DepartmentSpec]]:
         yield name, department.model_copy(update=change)  # type: ignore[arg-type]
 
 
-def _without(spec: PlanSpec, layout: Layout, lifted: DepartmentSpec, coded: Coded) -> Layout | None:
+def _without(planned: Planned, layout: Layout, lifted: DepartmentSpec) -> Layout | None:
     """Return the layout by the lifted rules, or None where a budget cannot be met."""
     same = lifted.exclusions == layout.department.exclusions and lifted.burden == layout.department.burden
     try:
-        return resized(spec, layout, lifted) if same else lay_out_department(coded, spec, lifted)
+        return (
+            resized(planned.spec, layout, lifted) if same else lay_out_department(planned.frame, planned.spec, lifted)
+        )
     except DrawError:
         return None
 

@@ -173,32 +173,12 @@ def lay_out(frame: Frame, spec: PlanSpec) -> tuple[Layout, ...]:
     DrawError : CT-DRAW-004 a risk class without rate, 005 a budget that cannot be met, 003 a size below 1, a number of
         visits below 0 or a condition that does not fit its column, 006 nothing left to draw from.
     """
-    coded = Coded(frame)
-    return tuple(lay_out_department(coded, spec, item) for item in spec.departments)
+    return tuple(lay_out_department(frame, spec, item) for item in spec.departments)
 
 
-class Coded:
-    """The frame's columns as numbers of their sorted different cells, each made once for all departments."""
-
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        self._known: dict[str, tuple[list[Cell], NDArray[np.int64]]] = {}
-
-    def __call__(self, name: str) -> tuple[list[Cell], NDArray[np.int64]]:
-        """Return the different cells of a column, empty first, and for each unit the place of its own among them."""
-        if name not in self._known:
-            import numpy as np
-
-            column = self.frame.columns[name]
-            cells = sorted(set(column), key=lambda cell: (cell is not None, cell))
-            place = {cell: i for i, cell in enumerate(cells)}
-            self._known[name] = cells, np.fromiter(map(place.__getitem__, column), np.int64, len(column))
-        return self._known[name]
-
-
-def lay_out_department(coded: Coded, spec: PlanSpec, department: DepartmentSpec) -> Layout:
+def lay_out_department(frame: Frame, spec: PlanSpec, department: DepartmentSpec) -> Layout:
     """Return one department's strata and sizes; see :func:`lay_out`."""
-    kept, excluded = _kept(coded, department)
+    kept, excluded = _kept(frame, department)
     if not len(kept):
         raise DrawError.of(
             "CT-DRAW-006",
@@ -206,9 +186,9 @@ def lay_out_department(coded: Coded, spec: PlanSpec, department: DepartmentSpec)
             what="没有可抽取的对象 · the exclusions leave nobody.",
             advice="Review the exclusions.",
         )
-    groups = _groups(coded, department, kept)
+    keys, places = _groups(frame, department, kept)
     at = department.strata.index(spec.class_column)
-    unrated = {key[at] for key, _ in groups} - set(department.classes)
+    unrated = {key[at] for key in keys} - set(department.classes)
     if unrated:
         raise DrawError.of(
             "CT-DRAW-004",
@@ -216,12 +196,14 @@ def lay_out_department(coded: Coded, spec: PlanSpec, department: DepartmentSpec)
             what=f"{len(unrated)} 个类别没有抽查比例 · {len(unrated)} values of {spec.class_column} have no rate.",
             advice="No class may be left out: give each a rate above zero.",
         )
-    plan = _sizes(spec, department, [(key, len(members)) for key, members in groups])
-    weights = weights_of(coded, department, kept)
+    plan = _sizes(spec, department, [(key, len(own)) for key, own in zip(keys, places, strict=True)])
+    known, number = weights_of(frame, department, kept)
     least = Fraction(department.burden.floor) if department.burden is not None else Fraction(0)
     strata = tuple(
-        Stratum(key, members, weights(members), size, binding, least)
-        for (key, members), size, binding in zip(groups, plan.sizes, plan.binding, strict=True)
+        Stratum(
+            key, tuple(kept[own].tolist()), tuple(map(known.__getitem__, number[own].tolist())), size, binding, least
+        )
+        for key, own, size, binding in zip(keys, places, plan.sizes, plan.binding, strict=True)
     )
     return Layout(department, strata, excluded, plan.factor)
 
@@ -241,16 +223,16 @@ def resized(spec: PlanSpec, layout: Layout, department: DepartmentSpec) -> Layou
     return replace(layout, department=department, strata=strata, factor=plan.factor)
 
 
-def _kept(coded: Coded, department: DepartmentSpec) -> tuple[NDArray[np.int64], dict[str, int]]:
+def _kept(frame: Frame, department: DepartmentSpec) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Return the places of the units that no exclusion takes, ascending, and how many each took."""
     import numpy as np
 
-    kept = np.arange(len(coded.frame))
+    kept = np.arange(len(frame))
     excluded: dict[str, int] = {}
     for exclusion in department.exclusions:
         taken = np.ones(len(kept), bool)
         for condition in exclusion.where:
-            cells, places = coded(condition.column)
+            cells, places = frame.coded(condition.column)
             taken &= np.array(_verdicts(cells, condition), bool)[places[kept]]
         kept = kept[~taken]
         excluded[exclusion.exclusion] = int(taken.sum())
@@ -258,24 +240,23 @@ def _kept(coded: Coded, department: DepartmentSpec) -> tuple[NDArray[np.int64], 
 
 
 def _groups(
-    coded: Coded, department: DepartmentSpec, kept: NDArray[np.int64]
-) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
-    """Return the strata's keys, sorted, with their members, ascending."""
+    frame: Frame, department: DepartmentSpec, kept: NDArray[np.int64]
+) -> tuple[list[tuple[str, ...]], list[NDArray[np.int64]]]:
+    """Return the strata's keys, sorted, and for each the places of its units among the kept, ascending."""
     import numpy as np
 
-    number = np.zeros(len(kept), np.int64)
-    columns = [coded(name) for name in department.strata]
+    columns = [frame.coded(name) for name in department.strata]
+    number, kinds = np.zeros(len(kept), np.int64), 1
     for cells, places in columns:
-        # numbers stay below the number of units, however many columns there are
-        _, number = np.unique(number * len(cells) + places[kept], return_inverse=True)
-    order = np.argsort(number, kind="stable")
+        if kinds * len(cells) > 2**62:
+            found, number = np.unique(number, return_inverse=True)
+            kinds = len(found)
+        number, kinds = number * len(cells) + places[kept], kinds * len(cells)
+    # sixteen bits sort by radix, several times as fast
+    order = np.argsort(number.astype(np.uint16) if kinds <= 2**16 else number, kind="stable")
     starts = np.flatnonzero(np.diff(number[order], prepend=-1))
-    groups = []
-    for members in np.split(kept[order], starts[1:]):
-        first = members[0]
-        key = tuple(str(cells[places[first]]) for cells, places in columns)
-        groups.append((key, tuple(members.tolist())))
-    return groups
+    keys = [tuple(str(cells[places[i]]) for cells, places in columns) for i in kept[order[starts]].tolist()]
+    return keys, np.split(order, starts[1:])
 
 
 def _sizes(spec: PlanSpec, department: DepartmentSpec, strata: Sequence[tuple[tuple[str, ...], int]]) -> Allocation:
