@@ -207,8 +207,9 @@ def load_spec(path: Path | str | None = None, *, content: Content | None = None,
 
 
 def columns_to_keep(spec: PlanSpec) -> tuple[str, ...]:
-    """Return the columns that scores must carry along for a plan, besides code and class."""
-    return tuple(name for name in spec.columns() if name not in {"code", spec.class_column})
+    """Return the columns that scores must carry along for a plan, besides code, class and what is counted from a lake."""
+    others = {"code", spec.class_column, *(item.column for item in spec.history)}
+    return tuple(name for name in spec.columns() if name not in others)
 
 
 def columns_of_plan(content: Content) -> tuple[str, ...]:
