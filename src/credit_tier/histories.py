@@ -30,13 +30,15 @@ def add_history(units: nw.DataFrame[Any], spec: PlanSpec, lake: Lake, as_of: AsO
 
     Raises
     ------
-    DrawError (CT-DRAW-022) if the lake does not know some codes.
+    DrawError : CT-DRAW-001 no column `code`, 022 codes that the lake does not know.
     LakeError : CT-LAKE-004 no such table, 011 a column that the table does not have.
     FeatureError if a condition does not fit its column.
     """
     import narwhals as nw
     import numpy as np
 
+    if "code" not in units.columns:
+        raise DrawError.of("CT-DRAW-001", where="units", what="缺少列 · the column code is missing.", advice="Add it.")
     codes = lake.codes()["code"].to_list()
     number = dict(zip(codes, range(len(codes)), strict=True))
     places = np.fromiter((number.get(code, -1) for code in units["code"].to_list()), np.int64, len(units))

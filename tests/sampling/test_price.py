@@ -14,12 +14,15 @@ from credit_tier.sampling.price import (
     chances_by_class,
     chances_of,
     expected_by,
+    loads,
     prices,
     report,
     standard_error,
     visits_saved,
 )
+from credit_tier.sampling.roster import Inspector, Roster
 from credit_tier.sampling.select import pareto_order
+from credit_tier.specs.teams import TeamsSpec
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +112,39 @@ def test_the_error_is_the_textbook_one_where_chances_are_equal(edited):
     (layout,) = draws.plan([{"code": f"U{i:03d}", "risk_class": "A"} for i in range(400)], spec).planned.layouts
     wanted = sqrt(0.25 * 0.75 / 20 * (1 - 20 / 400))
     assert standard_error(spec, layout, {"A": str(Fraction(1, 4))}) == pytest.approx(wanted)
+
+
+def test_seats_are_shared_by_those_who_can_take_one(planned):
+    """Three of market's five inspectors hold the qualification or may lead; fire's team takes anybody but needs two each visit."""
+    roster = Roster.of(
+        [Inspector(f"m{i}", "market", leads=i == 0, qualified=("food",) if i < 3 else ()) for i in range(5)]
+        + [Inspector("f", "fire")],
+        items={"kitchens": "food"},
+    )
+    seat = {"role": "member", "count": 2}
+    teams = TeamsSpec.model_validate(
+        {
+            "teams": "t",
+            "title_zh": "组",
+            "departments": [
+                {
+                    "department": "market",
+                    "items": ["kitchens"],
+                    "seats": [seat],
+                    "reference": "测试",
+                    "verified": False,
+                },
+                {
+                    "department": "fire",
+                    "seats": [{**seat, "department": "any"}],
+                    "reference": "测试",
+                    "verified": False,
+                },
+            ],
+        }
+    )
+    market, fire = loads(planned, roster, teams)
+    assert (market.eligible, fire.eligible) == (3, 6)
+    assert fire.seats == 2 * 41
+    assert fire.each == pytest.approx(82 / 6)
+    assert market.each == pytest.approx(float(planned.layouts[0].expected) * 2 / 3)

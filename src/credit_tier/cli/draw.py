@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from credit_tier.cli.shell import ContentOption, JsonFlag, Steps, emit, remark, table
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from credit_tier.draws import Plan
     from credit_tier.sampling.roster import Roster
-    from credit_tier.specs.plan import PlanSpec
     from credit_tier.specs.teams import TeamsSpec
     from credit_tier.temporal import AsOf
 
 app = typer.Typer(help="双随机抽取 · verifiable draws", no_args_is_help=True)
 
 FolderArgument = Annotated[Path, typer.Argument(help="抽取目录 · folder of the draw")]
-
-
-def _read(path: Path) -> pl.DataFrame:
-    import polars as pl
-
-    from credit_tier.errors import UsageError
-
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".parquet": pl.read_parquet,
-        ".csv": lambda item: pl.read_csv(item, infer_schema=False),
-    }
-    if path.suffix not in readers or not path.is_file():
-        raise UsageError.of(
-            "CT-DRAW-021",
-            where=str(path),
-            what="需要 .parquet 或 .csv 文件 · a .parquet or .csv file is needed.",
-            advice="Give the table of risk classes, with code, risk_class and the strata columns.",
-        )
-    try:
-        return readers[path.suffix](path)
-    except pl.exceptions.PolarsError as error:
-        raise UsageError.of(
-            "CT-DRAW-021",
-            where=str(path),
-            what=f"文件无法读取 · the file cannot be read ({type(error).__name__}).",
-            advice="Check that it is complete; CSV in UTF-8 with a header line.",
-        ) from error
 
 
 @app.command()
@@ -69,25 +36,48 @@ def plan(
         Path | None, typer.Option("--lake", help="数据湖:按计划所写统计历史列 · lake for the plan's history columns")
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="历史列截止时点 YYYY-MM-DD · only what was known before this day")
+        str | None,
+        typer.Option("--as-of", help="历史列、名录截止时点 YYYY-MM-DD · only what was known before this day"),
+    ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option("--roster", help="名录目录或数据湖,用于测算人均任务 · folder of CSV files or lake, to tell loads"),
+    ] = None,
+    teams: Annotated[
+        Path | None, typer.Option("--teams", help="组队规则,默认 pipelines/inspection_teams.yaml · rules for teams")
     ] = None,
     content: ContentOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """制定抽查计划:各层数量与入样概率,尚不抽取 · Plan a round: exact sizes and chances, nothing is drawn yet."""
     from credit_tier import draws
+    from credit_tier.cli.draw_plan import loads, plan_lines, read_scores, report_lines, with_history
     from credit_tier.content import Content
+    from credit_tier.errors import UsageError
     from credit_tier.sampling.price import report
+    from credit_tier.temporal import AsOf
 
     steps = Steps(quiet=as_json)
     with steps.step("读取 · read"):
-        spec = draws.load_spec(plan_file, content=Content.resolve(*(content or ())), period=period)
-        units = _with_history(_read(scores), spec, lake, as_of)
+        rooms = Content.resolve(*(content or ()))
+        spec = draws.load_spec(plan_file, content=rooms, period=period)
+        if (as_of is None) != (lake is None and roster is None):
+            raise UsageError.of(
+                "CT-DRAW-023",
+                where="--as-of",
+                what="--as-of 须与 --lake 或 --roster 同时给出 · --as-of goes with --lake or --roster.",
+                advice="Give both, or neither.",
+            )
+        units = read_scores(scores)
+        if lake is not None and as_of is not None:
+            units = with_history(units, spec, lake, AsOf.parse(as_of))
     with steps.step("计划 · plan"):
         made = draws.plan(units, spec)
         made.save(out)
     with steps.step("测算 · price"):
         found = report(made.planned)
+        if roster is not None and as_of is not None:
+            found["loads"] = loads(made, roster, draws.load_teams(teams, content=rooms), AsOf.parse(as_of))
     unverified = [item.department for item in spec.departments if not item.verified]
     if unverified:
         remark(f"抽查比例未经核对 · rates not checked against an official text: {', '.join(unverified)}")
@@ -105,113 +95,8 @@ def plan(
             "report": found,
         },
         as_json=as_json,
-        lines=[*_plan_lines(made, out), *_report_lines(found)],
+        lines=[*plan_lines(made, out), *report_lines(found)],
     )
-
-
-def _with_history(units: pl.DataFrame, spec: PlanSpec, lake: Path | None, as_of: str | None) -> pl.DataFrame:
-    if lake is None and as_of is None:
-        return units
-    from credit_tier.errors import UsageError
-
-    if lake is None or as_of is None or "code" not in units.columns:
-        raise UsageError.of(
-            "CT-DRAW-023",
-            where="--lake, --as-of",
-            what="--lake 与 --as-of 须同时给出,且分类结果须有 code 列 · --lake and --as-of go together, and the scores need a column code.",
-            advice="Give both, or neither where the table holds the history columns already.",
-        )
-    import narwhals as nw
-
-    from credit_tier.data.lake import Lake
-    from credit_tier.histories import add_history
-    from credit_tier.temporal import AsOf
-
-    return add_history(nw.from_native(units, eager_only=True), spec, Lake.open(lake), AsOf.parse(as_of)).to_native()
-
-
-def _report_lines(found: dict[str, Any]) -> list[str]:
-    chances = [
-        [
-            item["department"],
-            item["risk_class"],
-            f"{item['units']:,}",
-            *(f"{item[name]:.3%}" for name in ("least", "median", "most")),
-        ]
-        for item in found["chances"]
-    ]
-    lifted = [
-        [
-            item["department"],
-            item["constraint"],
-            *("-" if item[name] is None else f"{item[name]:,.1f}" for name in ("visits", "visits_without")),
-            *("-" if item[name] is None else f"{item[name]:.3%}" for name in ("error", "error_without")),
-        ]
-        for item in found["prices"]
-    ]
-    return [
-        *table(
-            "入样概率 chances",
-            ["部门 department", "类别 class", "对象 units", "最小 least", "中位 median", "最大 most"],
-            chances,
-        ),
-        *(
-            table(
-                "约束的代价(逐一解除)price of each constraint, lifted alone",
-                [
-                    "部门 department",
-                    "约束 constraint",
-                    "检查 visits",
-                    "解除后 without",
-                    "标准误 s.e.",
-                    "解除后 without",
-                ],
-                lifted,
-            )
-            if lifted
-            else []
-        ),
-        f"最小概率 smallest chance {found['smallest_chance']:.4%},预计合并检查 visits expected to coincide {found['visits_saved']:,.1f}",
-    ]
-
-
-def _plan_lines(made: Plan, out: Path) -> list[str]:
-    rows = [
-        [
-            item.department,
-            "/".join(item.stratum),
-            f"{item.units:,}",
-            _decimal(item.size),
-            f"{float(item.chance):.2%}",
-            {
-                "rate": "比例 rate",
-                "optimum": "最优 optimum",
-                "floor": "下限 floor",
-                "cap": "上限 cap",
-                "certainty": "必查 certain",
-            }[item.binding],
-        ]
-        for item in made.strata
-    ]
-    headers = ["部门 department", "层 stratum", "对象 units", "期望 expected", "概率 chance", "依据 set by"]
-    factors = [
-        f"预算系数 budget factor {name}: {factor} (≈ {float(factor):.4f})"
-        for name, factor in made.factors.items()
-        if factor != 1
-    ]
-    gap = made.design_gap()
-    gaps = [f"小层概率最大偏差 largest gap of a designed chance in small strata: {gap:.2%}"] if gap else []
-    return [
-        *table(f"抽查计划 plan {made.draw_id}", headers, rows),
-        *factors,
-        *gaps,
-        f"对象 units {made.units:,},期望检查 expected visits {_decimal(made.expected_visits)}",
-        f"下一步 next: credit-tier draw commit {out}",
-    ]
-
-
-def _decimal(value: Fraction) -> str:
-    return str(value) if value.denominator == 1 else f"{float(value):,.2f}"
 
 
 @app.command()

@@ -12,8 +12,10 @@ from math import floor, sqrt
 from typing import TYPE_CHECKING
 
 from credit_tier.errors import DrawError
+from credit_tier.sampling.roster import Inspector, Roster
 from credit_tier.sampling.strata import Layout, Planned, Stratum, lay_out_department, resized
 from credit_tier.specs.plan import DepartmentSpec, PlanSpec
+from credit_tier.specs.teams import DepartmentTeam, SeatSpec, TeamsSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -214,6 +216,50 @@ def _without(planned: Planned, layout: Layout, lifted: DepartmentSpec) -> Layout
         )
     except DrawError:
         return None
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a round is expected to ask of the inspectors of one department.
+
+    Attributes
+    ----------
+    department : as the plan names it.
+    seats : expected seats to fill: visits times the size of a team.
+    eligible : inspectors who could take at least one of the team's seats somewhere, before recusals and rotation.
+    each : seats per eligible inspector; None if there is nobody.
+    """
+
+    department: str
+    seats: float
+    eligible: int
+    each: float | None
+
+
+def loads(planned: Planned, roster: Roster, teams: TeamsSpec) -> tuple[Load, ...]:
+    """Return the expected load of each department that the rules for teams name, in the plan's order.
+
+    A visit of two departments fills both teams, as it does when teams are drawn.
+    """
+    rules = {team.department: team for team in teams.departments}
+    found = []
+    for layout in planned.layouts:
+        team = rules.get(layout.department.department)
+        if team is not None:
+            seats = float(layout.expected) * sum(seat.count for seat in team.seats)
+            able = sum(any(_can_take(row, team, seat, roster) for seat in team.seats) for row in roster.inspectors)
+            found.append(Load(team.department, seats, able, seats / able if able else None))
+    return tuple(found)
+
+
+def _can_take(row: Inspector, team: DepartmentTeam, seat: SeatSpec, roster: Roster) -> bool:
+    own = row.department in (team.staff or (team.department,))
+    needs = {roster.items.get(item) for item in (team.items if seat.items is None else seat.items)}
+    return (
+        (seat.department == "any" or own == (seat.department == "own"))
+        and needs <= set(row.qualified)
+        and (row.leads or not seat.lead)
+    )
 
 
 def report(planned: Planned) -> dict[str, object]:
