@@ -115,7 +115,7 @@ def test_the_error_is_the_textbook_one_where_chances_are_equal(edited):
 
 
 def test_seats_are_shared_by_those_who_can_take_one(planned):
-    """Three of market's five inspectors hold the qualification or may lead; fire's team takes anybody but needs two each visit."""
+    """Three of market's five inspectors hold the qualification; fire's team takes anybody, two for each visit."""
     roster = Roster.of(
         [Inspector(f"m{i}", "market", leads=i == 0, qualified=("food",) if i < 3 else ()) for i in range(5)]
         + [Inspector("f", "fire")],

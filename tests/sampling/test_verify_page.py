@@ -18,6 +18,7 @@ import pytest
 from credit_tier import draws
 from credit_tier.canonical import canonical_json
 from credit_tier.sampling import verify
+from credit_tier.specs.plan import PlanSpec
 
 PAGE = Path(verify.__file__).with_suffix(".html")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -202,6 +203,40 @@ def test_the_page_agrees_with_the_verifier(drawn, tmp_path: Path, units, browser
     assert not differing, "\n".join(map(str, differing[:8]))
     assert sum(told["holds"] for told in found["told"]) >= len(sound) - 5
     assert sum(not told["holds"] for told in found["told"]) > 200
+
+
+@pytest.mark.usefixtures("browser")
+def test_the_page_recomputes_burden_days_and_optimal_sizes(tmp_path: Path, units: Any, spec: Any, secret: str) -> None:
+    """What the plans of other tests leave out: chances lowered by earlier visits, inspector-days, whole and fractional optimal sizes.
+
+    A size that was changed afterwards is found.
+    """
+    optimal = {
+        "reference": "测试",
+        "verified": False,
+        "title_zh": "测试",
+        "allocation": {"kind": "neyman", "expected": {"A": "2%", "B": "8%", "C": "25%", "D": "50%"}},
+        "burden": {"column": "visits", "factor": "2/3", "floor": "1/4", "most": 2},
+    }
+    days = {"column": "district", "values": {"320583": "3/2", "320507": "1/3"}}
+    wanted = [
+        {**optimal, "department": "one", "strata": ["district", "risk_class"], "inspector_days": "123/4", "days": days},
+        {**optimal, "department": "two", "strata": ["risk_class"], "budget": 50, "caps": {"D": "1/2"}, "size": "staff"},
+    ]
+    changed_spec = PlanSpec.model_validate({**spec.model_dump(mode="json"), "departments": wanted})
+    folder = tmp_path / "draw"
+    plan = draws.plan([{**unit, "visits": i % 4} for i, unit in enumerate(units)], changed_spec)
+    draws.commit(plan, folder, secret=secret)
+    draws.run(folder, beacon="1")
+    base = {name: (folder / name).read_bytes() for name in NAMES}
+    assert verify.verify(folder)["holds"]
+    record = json.loads(base["record.json"])
+    first = record["departments"][0]["strata"][0]
+    first["size"] = "2"
+    cases = [{"files": {}}, {"files": {"record.json": encoded(canonical_json(record) + b"\n")}}]
+    told = in_browser(base, cases, tmp_path)["told"]
+    assert [item["broken"] for item in told] == [None, "sizes"]
+    assert told[1] == by_python(base, cases[1], tmp_path / "case")
 
 
 def test_the_page_names_no_other_place() -> None:
