@@ -87,6 +87,12 @@ class Plan:
         gaps = [stratum.design_gap() for layout in self.planned.layouts for stratum in layout.strata]
         return max((gap for gap in gaps if gap is not None), default=0.0)
 
+    def report(self) -> dict[str, object]:
+        """Return expected visits, chances, coinciding visits and prices; see :func:`credit_tier.sampling.price.report`."""
+        from credit_tier.sampling.price import report
+
+        return report(self.planned)
+
     def save(self, folder: Path | str) -> None:
         """Write `plan.json` and `frame.jsonl`; see :func:`credit_tier.sampling.folder.save_plan`."""
         state.save_plan(self.planned, Path(folder))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from math import floor, isqrt
 from pathlib import Path
 
 import pytest
 
-from credit_tier.sampling.allocate import optimal_sizes, proportional, round_sizes
+from credit_tier.sampling.allocate import Bounds, allocate, optimal_sizes, proportional, round_sizes
 from credit_tier.sampling.inclusion import adjusted_lambdas, exact_inclusion, largest_gap
 from credit_tier.sampling.select import pareto_order, pareto_value
 from credit_tier.sampling.tickets import exact_uniform, grid_number, salt_chain, seed_of, ticket_digest, uniform
@@ -129,3 +130,29 @@ def test_exact_inclusion_is_that_of_the_vectors():
         if "working_lambda_adjusted_for_exact_pi" in case:
             assert adjusted == pytest.approx(case["working_lambda_adjusted_for_exact_pi"], abs=1e-9)
     assert seen == 4
+
+
+def test_fractional_allocation_is_that_of_the_vectors():
+    """Within box bounds the sizes of a total are the published optimum, and those of a total of costs the published cheapest ones."""
+    if not ALLOCATIONS.exists():
+        pytest.skip("shared vectors are not at hand")
+    met = []
+    for case in json.loads(ALLOCATIONS.read_text(encoding="utf-8"))["cases"]:
+        if "A" not in case or "x" not in case:
+            continue
+        a = [Fraction(str(value)) for value in case["A"]]
+        costs = [Fraction(str(value)) for value in case.get("unit_costs", [1] * len(a))]
+        total = case["n"] if "n" in case else sum(c * Fraction(str(x)) for c, x in zip(costs, case["x"], strict=True))
+        low = case.get("m") or [0] * len(a)
+        high = case.get("M") or [total] * len(a)
+        wishes = [Fraction(isqrt(floor(x * x / c * 10**24))) for x, c in zip(a, costs, strict=True)]
+        bounds = [
+            Bounds(int(most) + 1, wish, Fraction(least), Fraction(most), cost=cost)
+            for wish, least, most, cost in zip(wishes, low, high, costs, strict=True)
+        ]
+        found = allocate(bounds, total=total)
+        assert sum(c * x for c, x in zip(costs, found.sizes, strict=True)) == total
+        assert [float(x) for x in found.sizes] == pytest.approx(case["x"], rel=1e-9), case["id"]
+        met.append(case["id"])
+    assert len(met) > 20
+    assert "readme_optcost" in met

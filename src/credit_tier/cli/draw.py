@@ -54,7 +54,6 @@ def plan(
     from credit_tier.cli.draw_plan import loads, plan_lines, read_scores, report_lines, with_history
     from credit_tier.content import Content
     from credit_tier.errors import UsageError
-    from credit_tier.sampling.price import report
     from credit_tier.temporal import AsOf
 
     steps = Steps(quiet=as_json)
@@ -75,7 +74,7 @@ def plan(
         made = draws.plan(units, spec)
         made.save(out)
     with steps.step("测算 · price"):
-        found = report(made.planned)
+        found = made.report()
         if roster is not None and as_of is not None:
             found["loads"] = loads(made, roster, draws.load_teams(teams, content=rooms), AsOf.parse(as_of))
     unverified = [item.department for item in spec.departments if not item.verified]
