@@ -166,9 +166,7 @@ class DepartmentSpec(Spec):
     strata: tuple[Name, ...] = Field(min_length=1)
     """Columns whose values form the strata, in the order in which the strata are worked; holds the class column."""
     rates: dict[Line, Share] = Field(default_factory=dict)
-    """Risk class -> share of its enterprises to draw; left out with a preset or an allocation."""
-    preset: Name | None = None
-    """Rates of a rule pack of topic sampling_rates, put in place of `rates` when the plan is loaded."""
+    """Risk class -> share of its enterprises to draw; left out with an allocation."""
     reference: Line
     verified: Flag
     floor: int = Field(default=1, ge=1)
@@ -200,7 +198,7 @@ class DepartmentSpec(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.allocation is not None and (self.rates or self.preset):
+        if self.allocation is not None and self.rates:
             raise ValueError("an allocation takes the place of rates: give one of them")
         if self.allocation is not None and self.budget is None and self.inspector_days is None:
             raise ValueError("an allocation needs a budget or inspector_days")
@@ -208,10 +206,9 @@ class DepartmentSpec(Spec):
             raise ValueError("give one of budget and inspector_days")
         if self.days is not None and (self.inspector_days is None or self.days.column not in self.strata):
             raise ValueError("days goes with inspector_days, and its column is one of the strata")
-        if not self.classes and self.preset is None:
-            raise ValueError("rates is empty: give every risk class a rate, a preset, or an allocation")
-        if self.classes:
-            self._bounds()
+        if not self.classes:
+            raise ValueError("rates is empty: give every risk class a rate, or an allocation")
+        self._bounds()
         names = [item.exclusion for item in self.exclusions]
         if len(set(names)) != len(names):
             raise ValueError("two exclusions have the same name")
